@@ -1,0 +1,1 @@
+//! Integration tests: in-process servers on ports of their own, one binary.
