@@ -1,0 +1,336 @@
+//! A link's own task: reads, keeps time, writes what an in-place flush could not.
+//!
+//! Bytes are read into a buffer of the thread, not of the link; only an operation that has
+//! not arrived whole is kept by the link. All complete operations of one read are handled
+//! before anything else happens, then the session flushes what it touched.
+//!
+//! Invariants: an idle link holds no read buffer; a body that was announced but not sent
+//! costs no more than twice what was sent. Cancel-safe: dropping the task drops the socket.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::ReadBuf;
+use tokio::time::{Instant, Sleep};
+
+use super::close::CloseReason;
+use super::link::Link;
+use crate::clock::{self, Monotonic};
+use crate::net::Reader;
+
+/// Bytes read at once.
+const READ_BYTES: usize = 64 * 1024;
+/// How long a link is given to take its last bytes.
+const LAST_FLUSH: Duration = Duration::from_secs(1);
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What a session made of the bytes it was given.
+#[derive(Clone, Copy, Debug)]
+pub struct Consumed {
+    /// Bytes of whole operations.
+    pub taken: usize,
+    /// Bytes the operation after them needs in all; 0 if none has begun.
+    pub need: usize,
+    /// What comes next.
+    pub next: Next,
+}
+
+/// How a link goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Read on.
+    Read,
+    /// A receiver is behind: rest before the next read.
+    Stall(Duration),
+    /// Read on when [`Session::poll_ready`] says so.
+    Wait,
+    /// The link is closed or closing.
+    Closed,
+}
+
+/// What a front makes of a link. Called by the link's task only.
+pub trait Session: Send {
+    /// Bytes have arrived; takes whole operations.
+    fn on_data(&mut self, data: &[u8]) -> Consumed;
+    /// After [`Next::Wait`]: may reading go on?
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+    /// Time has come.
+    fn on_deadline(&mut self, now: Monotonic);
+    /// When [`Session::on_deadline`] wants to be called.
+    fn next_deadline(&self) -> Monotonic;
+    /// The link has ended, for whatever reason.
+    fn on_close(&mut self, reason: CloseReason);
+}
+
+/// Time limits of a link.
+#[derive(Clone, Copy, Debug)]
+pub struct DriverOptions {
+    /// How long pending bytes may wait for the socket (`write_deadline`).
+    pub write_deadline: Duration,
+}
+
+struct Driver<S> {
+    reader: Reader,
+    link: Arc<Link>,
+    session: S,
+    options: DriverOptions,
+    /// The beginning of an operation, if one has not arrived whole.
+    held: Vec<u8>,
+    held_len: usize,
+    need: usize,
+    waiting: bool,
+    timer: Pin<Box<Sleep>>,
+    timer_at: Monotonic,
+    stalled_until: Option<Monotonic>,
+}
+
+/// What one read brought.
+enum Read {
+    /// Less than there was room for.
+    Some,
+    /// All there was room for.
+    Full,
+    /// The peer closed its side.
+    End,
+}
+
+/// Runs a link until it is closed.
+pub async fn drive<S: Session>(
+    reader: Reader,
+    link: Arc<Link>,
+    session: S,
+    options: DriverOptions,
+) {
+    let timer_at = session.next_deadline();
+    let mut driver = Driver {
+        timer: Box::pin(tokio::time::sleep_until(instant(timer_at))),
+        reader,
+        link,
+        session,
+        options,
+        held: Vec::new(),
+        held_len: 0,
+        need: 0,
+        waiting: false,
+        timer_at,
+        stalled_until: None,
+    };
+    let reason = poll_fn(|cx| driver.poll(cx)).await;
+    driver.session.on_close(reason);
+    if let Reader::Owned(wire) = &mut driver.reader {
+        let shutdown = poll_fn(|cx| Pin::new(&mut **wire).poll_shutdown(cx));
+        let _ = tokio::time::timeout(LAST_FLUSH, shutdown).await;
+    }
+}
+
+fn instant(at: Monotonic) -> Instant {
+    Instant::now() + at.since(clock::monotonic())
+}
+
+impl<S: Session> Driver<S> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        let state = self.link.register(cx.waker());
+        if let Some(reason) = state.closed {
+            return Poll::Ready(reason);
+        }
+        if (state.blocked || state.pending) && self.poll_write(cx, state.blocked).is_err() {
+            self.link.close(CloseReason::WriteError);
+        }
+        self.poll_time(cx);
+        if self.stalled_until.is_none() {
+            self.poll_read(cx);
+        }
+        match self.link.close_reason() {
+            Some(reason) => Poll::Ready(reason),
+            None => Poll::Pending,
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, blocked: bool) -> std::io::Result<()> {
+        match &mut self.reader {
+            Reader::Owned(wire) => match self.link.poll_write_owned(cx, wire.as_mut()) {
+                Poll::Ready(result) => result,
+                Poll::Pending => Ok(()),
+            },
+            Reader::Tcp(_) if blocked => match self.reader.poll_write_ready(cx) {
+                Poll::Ready(Ok(())) => {
+                    self.link.unblock();
+                    // Still blocked: the next readiness has to wake us.
+                    if self.link.blocked_since().is_some() {
+                        if let Poll::Ready(result) = self.reader.poll_write_ready(cx) {
+                            result?;
+                            cx.waker().wake_by_ref();
+                        }
+                    }
+                    Ok(())
+                }
+                Poll::Ready(Err(error)) => Err(error),
+                Poll::Pending => Ok(()),
+            },
+            Reader::Tcp(_) => Ok(()),
+        }
+    }
+
+    /// Fires what is due and arms the timer for what is next.
+    fn poll_time(&mut self, cx: &mut Context<'_>) {
+        loop {
+            let blocked_since = self.link.blocked_since();
+            let write_limit = self.options.write_deadline.as_nanos() as u64;
+            let write_by =
+                blocked_since.map(|since| Monotonic::from_nanos(since.nanos() + write_limit));
+            let deadline = self.session.next_deadline();
+            let next = [write_by, self.stalled_until]
+                .into_iter()
+                .flatten()
+                .fold(deadline, Monotonic::min);
+            if next != self.timer_at {
+                self.timer_at = next;
+                self.timer.as_mut().reset(instant(next));
+            }
+            if self.timer.as_mut().poll(cx).is_pending() {
+                return;
+            }
+            let now = clock::monotonic();
+            if write_by.is_some_and(|by| by <= now) {
+                self.link.close(CloseReason::SlowConsumerWriteDeadline);
+                return;
+            }
+            if self.stalled_until.is_some_and(|until| until <= now) {
+                self.stalled_until = None;
+            }
+            if deadline <= now {
+                self.session.on_deadline(now);
+                if self.link.close_reason().is_some() {
+                    return;
+                }
+            }
+            // The timer has fired and must be set again even if the time is the same.
+            self.timer_at = Monotonic::from_nanos(u64::MAX);
+        }
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) {
+        if self.waiting {
+            if self.session.poll_ready(cx).is_pending() {
+                return;
+            }
+            self.waiting = false;
+            if self.held_len > 0 {
+                self.again();
+            }
+        }
+        if self.waiting || self.stalled_until.is_some() {
+            // What set these has been polled or will be by the timer at the next poll.
+            cx.waker().wake_by_ref();
+            return;
+        }
+        // A read that did not fill its buffer has emptied the socket: the second one then
+        // asks nobody, it only leaves the waker.
+        for _ in 0..2 {
+            let result = if self.need > READ_BYTES {
+                self.read_held(cx)
+            } else {
+                self.read_scratch(cx)
+            };
+            match result {
+                Poll::Pending => return,
+                Poll::Ready(Ok(Read::Some)) if !self.waiting && self.stalled_until.is_none() => {}
+                Poll::Ready(Ok(Read::Full | Read::Some)) => break,
+                Poll::Ready(Ok(Read::End)) => {
+                    self.link.close(CloseReason::ClientClosed);
+                    return;
+                }
+                Poll::Ready(Err(error)) => {
+                    self.link.close(read_error(&error));
+                    return;
+                }
+            }
+        }
+        // More is there, or something else has to be polled: after the others.
+        cx.waker().wake_by_ref();
+    }
+
+    /// Reads into the thread's buffer, behind what the link holds.
+    fn read_scratch(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<Read>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            if scratch.is_empty() {
+                scratch.resize(READ_BYTES, 0);
+            }
+            // Ask first: an idle poll must not copy.
+            let mut buf = ReadBuf::new(&mut scratch[self.held_len..]);
+            std::task::ready!(self.reader.poll_read(cx, &mut buf))?;
+            let (read, full) = (buf.filled().len(), buf.remaining() == 0);
+            if read == 0 {
+                return Poll::Ready(Ok(Read::End));
+            }
+            let len = self.held_len + read;
+            scratch[..self.held_len].copy_from_slice(&self.held[..self.held_len]);
+            self.consume(&scratch[..len]);
+            Poll::Ready(Ok(if full { Read::Full } else { Read::Some }))
+        })
+    }
+
+    /// Reads a large body into the link's own buffer, which grows as bytes arrive.
+    fn read_held(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<Read>> {
+        if self.held.len() == self.held_len {
+            let grown = (self.held_len * 2).clamp(READ_BYTES, self.need.max(READ_BYTES));
+            self.held.reserve_exact(grown - self.held.len());
+            self.held.resize(grown, 0);
+        }
+        let mut buf = ReadBuf::new(&mut self.held[self.held_len..]);
+        std::task::ready!(self.reader.poll_read(cx, &mut buf))?;
+        let (read, full) = (buf.filled().len(), buf.remaining() == 0);
+        if read == 0 {
+            return Poll::Ready(Ok(Read::End));
+        }
+        self.held_len += read;
+        if self.held_len >= self.need {
+            self.again();
+        }
+        Poll::Ready(Ok(if full { Read::Full } else { Read::Some }))
+    }
+
+    /// Hands what the link holds to the session once more.
+    fn again(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        let len = std::mem::take(&mut self.held_len);
+        self.consume(&held[..len]);
+    }
+
+    fn consume(&mut self, data: &[u8]) {
+        let consumed = self.session.on_data(data);
+        let rest = &data[consumed.taken..];
+        self.need = consumed.need;
+        self.held_len = rest.len();
+        if rest.is_empty() {
+            self.held = Vec::new();
+        } else {
+            self.held.clear();
+            self.held.extend_from_slice(rest);
+        }
+        match consumed.next {
+            Next::Read | Next::Closed => {}
+            Next::Wait => self.waiting = true,
+            Next::Stall(time) => {
+                let until = clock::monotonic().nanos() + time.as_nanos() as u64;
+                self.stalled_until = Some(Monotonic::from_nanos(until));
+            }
+        }
+    }
+}
+
+fn read_error(error: &std::io::Error) -> CloseReason {
+    match error.kind() {
+        std::io::ErrorKind::ConnectionReset
+        | std::io::ErrorKind::UnexpectedEof
+        | std::io::ErrorKind::BrokenPipe => CloseReason::ClientClosed,
+        _ => CloseReason::ReadError,
+    }
+}

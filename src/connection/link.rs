@@ -1,0 +1,468 @@
+//! A link: the half of a connection that others hold.
+//!
+//! Publishers append to it under one short lock and flush it in place: the system call
+//! happens with the lock released, on whatever thread has something to say. `flushing`
+//! keeps the order: who finds it set leaves his bytes for the thread that writes. What the
+//! socket does not take waits (`blocked`) for the link's own task.
+//!
+//! Invariants: at most one thread writes to the socket; `blocked` and `flushing` are never
+//! both set; once `closed` is set nothing is appended and the queue is empty.
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Poll, Waker};
+
+use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
+
+use super::close::CloseReason;
+use super::id::{ConnId, Kind};
+use super::outbound::Queue;
+use super::pending::PendingTotal;
+use crate::clock::{self, Monotonic};
+use crate::net::{OwnedWire, Writer};
+
+/// A touched link is flushed at the latest when this much waits.
+const FLUSH_BYTES: usize = 64 * 1024;
+/// How often one in-place flush goes round before it leaves the rest to the owner.
+const FLUSH_ROUNDS_MAX: usize = 8;
+
+/// What never changes about a link's writing.
+#[derive(Clone, Debug)]
+pub struct WriteOptions {
+    /// Bytes that may wait (`max_pending`).
+    pub pending_max: usize,
+    /// The server's total.
+    pub total: Arc<PendingTotal>,
+}
+
+/// The shared half of a connection.
+pub struct Link {
+    /// Its number.
+    pub id: ConnId,
+    /// What is at the other end.
+    pub kind: Kind,
+    /// The peer's address.
+    pub peer: SocketAddr,
+    options: WriteOptions,
+    inner: Mutex<Inner>,
+    /// Messages and bytes received; written by the owner only.
+    pub received: Counter,
+    /// Publishes that were stalled because a receiver was behind.
+    pub stalls: AtomicU64,
+}
+
+/// Messages and bytes, written by one thread and read by any.
+#[derive(Debug, Default)]
+pub struct Counter {
+    msgs: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Counter {
+    /// Adds; only the one writing thread may call this.
+    pub fn add(&self, msgs: u64, bytes: u64) {
+        let add =
+            |cell: &AtomicU64, n| cell.store(cell.load(Ordering::Relaxed) + n, Ordering::Relaxed);
+        add(&self.msgs, msgs);
+        add(&self.bytes, bytes);
+    }
+
+    /// `(messages, bytes)`.
+    pub fn get(&self) -> (u64, u64) {
+        (
+            self.msgs.load(Ordering::Relaxed),
+            self.bytes.load(Ordering::Relaxed),
+        )
+    }
+}
+
+struct Inner {
+    queue: Queue,
+    /// Bytes taken out by the thread that is writing.
+    in_flight: usize,
+    writer: Option<Arc<Writer>>,
+    waker: Option<Waker>,
+    /// Somebody has promised to flush.
+    announced: bool,
+    flushing: bool,
+    blocked: bool,
+    closed: Option<CloseReason>,
+    /// What this link has added to the server's total.
+    counted: usize,
+    /// Since when the bytes up to `deadline_mark` wait.
+    blocked_since: Monotonic,
+    deadline_mark: u64,
+    written_total: u64,
+    msgs: u64,
+    bytes: u64,
+}
+
+/// What to do after appending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// Nothing: somebody else flushes.
+    Nothing,
+    /// The caller is the first: it has to flush at the end of its batch.
+    FlushLater,
+    /// Much waits: the caller flushes now.
+    FlushNow,
+    /// The link is closed; nothing was appended.
+    Closed,
+}
+
+/// The write side of a link, locked.
+pub struct Locked<'a> {
+    link: &'a Link,
+    inner: MutexGuard<'a, Inner>,
+}
+
+impl Link {
+    /// A link that writes to `writer`.
+    pub fn new(
+        id: ConnId,
+        kind: Kind,
+        peer: SocketAddr,
+        writer: Writer,
+        options: WriteOptions,
+    ) -> Arc<Link> {
+        Arc::new(Link {
+            id,
+            kind,
+            peer,
+            options,
+            inner: Mutex::new(Inner {
+                queue: Queue::default(),
+                in_flight: 0,
+                writer: Some(Arc::new(writer)),
+                waker: None,
+                announced: false,
+                flushing: false,
+                blocked: false,
+                closed: None,
+                counted: 0,
+                blocked_since: Monotonic::default(),
+                deadline_mark: 0,
+                written_total: 0,
+                msgs: 0,
+                bytes: 0,
+            }),
+            received: Counter::default(),
+            stalls: AtomicU64::new(0),
+        })
+    }
+
+    /// Locks the write side; `None` if the link is closed.
+    pub fn lock(&self) -> Option<Locked<'_>> {
+        let inner = self.inner.lock();
+        inner
+            .closed
+            .is_none()
+            .then_some(Locked { link: self, inner })
+    }
+
+    /// Appends protocol bytes and flushes them.
+    pub fn send(&self, bytes: &[u8]) {
+        let Some(mut locked) = self.lock() else {
+            return;
+        };
+        locked.append(bytes.len(), |out| out.extend_from_slice(bytes));
+        if locked.finish() != Appended::Closed {
+            self.flush();
+        }
+    }
+
+    /// Messages and bytes delivered.
+    pub fn delivered(&self) -> (u64, u64) {
+        let inner = self.inner.lock();
+        (inner.msgs, inner.bytes)
+    }
+
+    /// Bytes that wait to be written.
+    pub fn pending_bytes(&self) -> usize {
+        let inner = self.inner.lock();
+        inner.queue.bytes() + inner.in_flight
+    }
+
+    /// Share of `max_pending` in use, in percent.
+    pub fn pending_percent(&self) -> usize {
+        self.pending_bytes().saturating_mul(100) / self.options.pending_max.max(1)
+    }
+
+    /// Why the link is closed, if it is.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.inner.lock().closed
+    }
+
+    /// Ends the link; the first reason stays. Pending bytes get one last try if the reason
+    /// leaves the socket usable. The owner is woken and cleans up.
+    pub fn close(&self, reason: CloseReason) {
+        if !reason.drops_pending() {
+            self.flush();
+        }
+        let mut inner = self.inner.lock();
+        if inner.closed.is_none() {
+            self.close_locked(&mut inner, reason);
+        }
+    }
+
+    fn close_locked(&self, inner: &mut Inner, reason: CloseReason) {
+        inner.closed = Some(reason);
+        inner.blocked = false;
+        inner.queue.clear();
+        self.count(inner);
+        inner.writer = None;
+        if let Some(waker) = inner.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Keeps the server's total true for this link.
+    fn count(&self, inner: &mut Inner) {
+        let now = if inner.blocked {
+            inner.queue.bytes()
+        } else {
+            0
+        };
+        if now != inner.counted {
+            self.options.total.replace(inner.counted, now);
+            inner.counted = now;
+        }
+    }
+
+    /// Writes what waits, as far as the socket takes it now. Never blocks.
+    pub fn flush(&self) {
+        let mut inner = self.inner.lock();
+        inner.announced = false;
+        if inner.flushing || inner.blocked || inner.queue.is_empty() || inner.closed.is_some() {
+            return;
+        }
+        let Some(writer) = inner.writer.clone() else {
+            return;
+        };
+        let Writer::Tcp(half) = writer.as_ref() else {
+            wake(&mut inner);
+            return;
+        };
+        inner.flushing = true;
+        for _ in 0..FLUSH_ROUNDS_MAX {
+            let mut taken = std::mem::take(&mut inner.queue);
+            inner.in_flight = taken.bytes();
+            drop(inner);
+            let before = taken.bytes();
+            let result = write_queue(&mut taken, |piece| match piece {
+                Piece::One(bytes) => half.try_write(bytes),
+                Piece::Many(slices) => half.try_write_vectored(slices),
+            });
+            let written = before - taken.bytes();
+            inner = self.inner.lock();
+            inner.in_flight = 0;
+            inner.written_total += written as u64;
+            if inner.closed.is_some() {
+                inner.flushing = false;
+                return;
+            }
+            if let Err(error) = result {
+                inner.flushing = false;
+                let newer = std::mem::take(&mut inner.queue);
+                taken.extend(newer);
+                inner.queue = taken;
+                if error.kind() == ErrorKind::WouldBlock {
+                    self.block(&mut inner);
+                } else {
+                    self.close_locked(&mut inner, CloseReason::WriteError);
+                }
+                return;
+            }
+            if inner.queue.is_empty() {
+                inner.flushing = false;
+                return;
+            }
+        }
+        // Others append as fast as we write: their bytes are the owner's now.
+        inner.flushing = false;
+        self.block(&mut inner);
+    }
+
+    fn block(&self, inner: &mut Inner) {
+        inner.blocked = true;
+        inner.blocked_since = clock::monotonic();
+        inner.deadline_mark = inner.written_total + inner.queue.bytes() as u64;
+        self.count(inner);
+        wake(inner);
+    }
+
+    /// For the owner: remembers whom to wake; says whether it is closed or blocked.
+    pub(super) fn register(&self, waker: &Waker) -> OwnerState {
+        let mut inner = self.inner.lock();
+        if !inner.waker.as_ref().is_some_and(|w| w.will_wake(waker)) {
+            inner.waker = Some(waker.clone());
+        }
+        OwnerState {
+            closed: inner.closed,
+            blocked: inner.blocked,
+            pending: !inner.queue.is_empty(),
+        }
+    }
+
+    /// For the owner: the socket takes bytes again.
+    pub(super) fn unblock(&self) {
+        self.inner.lock().blocked = false;
+        self.flush();
+        let mut inner = self.inner.lock();
+        self.count(&mut inner);
+    }
+
+    /// For the owner: since when the oldest waiting bytes have not moved past the mark.
+    pub(super) fn blocked_since(&self) -> Option<Monotonic> {
+        let mut inner = self.inner.lock();
+        if !inner.blocked {
+            return None;
+        }
+        if inner.written_total >= inner.deadline_mark {
+            inner.blocked_since = clock::monotonic();
+            inner.deadline_mark = inner.written_total + inner.queue.bytes() as u64;
+        }
+        Some(inner.blocked_since)
+    }
+
+    /// For the owner of a wire nobody else may write to: moves bytes into it.
+    pub(super) fn poll_write_owned(
+        &self,
+        cx: &mut std::task::Context<'_>,
+        wire: &mut dyn OwnedWire,
+    ) -> Poll<io::Result<()>> {
+        use std::pin::Pin;
+        loop {
+            let mut inner = self.inner.lock();
+            if inner.queue.is_empty() || inner.closed.is_some() {
+                drop(inner);
+                return Pin::new(wire).poll_flush(cx);
+            }
+            let mut taken = std::mem::take(&mut inner.queue);
+            inner.in_flight = taken.bytes();
+            inner.flushing = true;
+            drop(inner);
+            let before = taken.bytes();
+            let result = write_queue(&mut taken, |piece| {
+                let wire = Pin::new(&mut *wire);
+                let polled = match piece {
+                    Piece::One(bytes) => wire.poll_write(cx, bytes),
+                    Piece::Many(slices) => wire.poll_write_vectored(cx, slices),
+                };
+                match polled {
+                    Poll::Ready(result) => result,
+                    Poll::Pending => Err(ErrorKind::WouldBlock.into()),
+                }
+            });
+            let mut inner = self.inner.lock();
+            inner.flushing = false;
+            inner.in_flight = 0;
+            inner.written_total += (before - taken.bytes()) as u64;
+            if inner.closed.is_some() {
+                continue;
+            }
+            let newer = std::mem::take(&mut inner.queue);
+            taken.extend(newer);
+            inner.queue = taken;
+            match result {
+                Ok(()) => {
+                    inner.blocked = false;
+                    self.count(&mut inner);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    if !inner.blocked {
+                        self.block(&mut inner);
+                    }
+                    self.count(&mut inner);
+                    return Poll::Pending;
+                }
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+}
+
+fn wake(inner: &mut Inner) {
+    if let Some(waker) = &inner.waker {
+        waker.wake_by_ref();
+    }
+}
+
+/// What one system call is given.
+enum Piece<'a> {
+    One(&'a [u8]),
+    Many(&'a [io::IoSlice<'a>]),
+}
+
+fn write_queue(queue: &mut Queue, mut write: impl FnMut(Piece<'_>) -> io::Result<usize>) -> io::Result<()> {
+    while !queue.is_empty() {
+        let written = if queue.is_one_piece() {
+            write(Piece::One(queue.front()))?
+        } else {
+            let mut slices = Queue::no_slices();
+            let count = queue.slices(&mut slices);
+            write(Piece::Many(&slices[..count]))?
+        };
+        if written == 0 {
+            return Err(ErrorKind::WriteZero.into());
+        }
+        queue.advance(written);
+    }
+    Ok(())
+}
+
+/// What the owner learns when it registers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OwnerState {
+    pub(super) closed: Option<CloseReason>,
+    pub(super) blocked: bool,
+    pub(super) pending: bool,
+}
+
+impl Locked<'_> {
+    /// Appends what `write` puts into the buffer; `len` is how much that will be.
+    pub fn append(&mut self, len: usize, write: impl FnOnce(&mut Vec<u8>)) {
+        self.inner.queue.append(len, write);
+    }
+
+    /// Appends bytes by reference.
+    pub fn append_shared(&mut self, bytes: Bytes) {
+        self.inner.queue.append_shared(bytes);
+    }
+
+    /// Counts one delivered message.
+    pub fn count_delivered(&mut self, bytes: usize) {
+        self.inner.msgs += 1;
+        self.inner.bytes += bytes as u64;
+    }
+
+    /// Done: holds the limit and says who flushes.
+    pub fn finish(mut self) -> Appended {
+        let inner = &mut *self.inner;
+        let waiting = inner.queue.bytes() + inner.in_flight;
+        if waiting > self.link.options.pending_max {
+            self.link
+                .close_locked(inner, CloseReason::SlowConsumerPendingBytes);
+            return Appended::Closed;
+        }
+        if inner.blocked {
+            self.link.count(inner);
+            return Appended::Nothing;
+        }
+        if inner.flushing {
+            return Appended::Nothing;
+        }
+        let first = !inner.announced;
+        inner.announced = true;
+        if inner.queue.bytes() >= FLUSH_BYTES {
+            Appended::FlushNow
+        } else if first {
+            Appended::FlushLater
+        } else {
+            Appended::Nothing
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Bytes waiting on all links together, and the bound over them.
+//!
+//! Only links whose socket is full are counted: what is written in place never touches
+//! this. When the bound is passed, the worst offender is cut first (`registry`).
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The server's total. One per server, shared by its links.
+#[derive(Debug)]
+pub struct PendingTotal {
+    bytes: AtomicUsize,
+    bytes_max: usize,
+}
+
+impl PendingTotal {
+    /// A total that should stay below `bytes_max`.
+    pub const fn new(bytes_max: usize) -> Self {
+        PendingTotal {
+            bytes: AtomicUsize::new(0),
+            bytes_max,
+        }
+    }
+
+    /// Bytes that wait for sockets, over all links.
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The bound.
+    pub const fn bytes_max(&self) -> usize {
+        self.bytes_max
+    }
+
+    /// More than the bound is waiting: somebody has to go.
+    pub fn is_exceeded(&self) -> bool {
+        self.bytes() > self.bytes_max
+    }
+
+    /// Replaces what one link has counted in.
+    pub(super) fn replace(&self, counted: usize, now: usize) {
+        if now > counted {
+            self.bytes.fetch_add(now - counted, Ordering::Relaxed);
+        } else {
+            self.bytes.fetch_sub(counted - now, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! `-ERR`: every text a client can hear and whether the connection ends with it.
+//!
+//! Libraries match these texts by prefix, so they are a contract (spec core §1.5).
+
+use std::fmt::Write;
+
+/// What a client is told went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientError<'a> {
+    /// Bad or missing credentials.
+    AuthorizationViolation,
+    /// No `CONNECT` in time.
+    AuthenticationTimeout,
+    /// The user's claims ended.
+    UserAuthenticationExpired,
+    /// The account's claims ended.
+    AccountAuthenticationExpired,
+    /// The user was revoked.
+    UserAuthenticationRevoked,
+    /// The server is full.
+    MaximumConnections,
+    /// The account is full.
+    MaximumAccountConnections,
+    /// The connection or account has too many subscriptions.
+    MaximumSubscriptions,
+    /// A message over the limit.
+    MaximumPayload,
+    /// A control line over the limit.
+    MaximumControlLine,
+    /// Pings were not answered.
+    StaleConnection,
+    /// Not a verb.
+    UnknownOperation,
+    /// `CONNECT` with another `protocol` than 0 or 1.
+    InvalidClientProtocol,
+    /// `no_responders` without `headers`.
+    NoRespondersRequiresHeaders,
+    /// `HPUB` where headers are off.
+    HeadersNotSupported,
+    /// Too many TLS handshakes at once.
+    Throttled,
+    /// The TLS handshake took too long.
+    TlsRequired,
+    /// The account would not take the connection.
+    FailedAccountRegistration,
+    /// SUB of something that is no subject.
+    InvalidSubject,
+    /// Pedantic only: the message went out all the same.
+    InvalidPublishSubject,
+    /// PUB without permission.
+    PublishPermission(&'a [u8]),
+    /// PUB with a reply subject that clients may not use.
+    ReplyPermission(&'a [u8]),
+    /// SUB without permission.
+    SubscribePermission(&'a [u8]),
+    /// SUB of a queue without permission: subject, queue.
+    QueuePermission(&'a [u8], &'a [u8]),
+    /// SUB with more tokens than `max_sub_tokens`.
+    TooManyTokens(&'a [u8]),
+    /// A reload took the permission away: subject, sid.
+    PermissionRemoved(&'a [u8], &'a [u8]),
+}
+
+impl ClientError<'_> {
+    /// The text between the quotes.
+    pub fn text(&self) -> String {
+        let lossy = String::from_utf8_lossy;
+        let violation = |verb: &str, subject: &[u8]| {
+            format!("Permissions Violation for {verb} \"{}\"", lossy(subject))
+        };
+        let fixed = match self {
+            Self::AuthorizationViolation => "Authorization Violation",
+            Self::AuthenticationTimeout => "Authentication Timeout",
+            Self::UserAuthenticationExpired => "User Authentication Expired",
+            Self::AccountAuthenticationExpired => "Account Authentication Expired",
+            Self::UserAuthenticationRevoked => "User Authentication Revoked",
+            Self::MaximumConnections => "maximum connections exceeded",
+            Self::MaximumAccountConnections => "maximum account active connections exceeded",
+            Self::MaximumSubscriptions => "maximum subscriptions exceeded",
+            Self::MaximumPayload => "Maximum Payload Violation",
+            Self::MaximumControlLine => "maximum control line exceeded",
+            Self::StaleConnection => "Stale Connection",
+            Self::UnknownOperation => "Unknown Protocol Operation",
+            Self::InvalidClientProtocol => "invalid client protocol",
+            Self::NoRespondersRequiresHeaders => "no responders requires headers support",
+            Self::HeadersNotSupported => "message headers not supported",
+            Self::Throttled => "Connection throttling is active. Please try again later.",
+            Self::TlsRequired => "Secure Connection - TLS Required",
+            Self::FailedAccountRegistration => "Failed Account Registration",
+            Self::InvalidSubject => "Invalid Subject",
+            Self::InvalidPublishSubject => "Invalid Publish Subject",
+            Self::PublishPermission(subject) => return violation("Publish to", subject),
+            Self::ReplyPermission(reply) => return violation("Publish with Reply of", reply),
+            Self::SubscribePermission(subject) => return violation("Subscription to", subject),
+            Self::QueuePermission(subject, queue) => {
+                let mut text = violation("Subscription to", subject);
+                let _ = write!(text, " using queue \"{}\"", lossy(queue));
+                return text;
+            }
+            Self::TooManyTokens(subject) => {
+                return violation("Subscription to", subject) + ", too many tokens";
+            }
+            Self::PermissionRemoved(subject, sid) => {
+                let mut text = violation("Subscription to", subject);
+                let _ = write!(text, " (sid \"{}\")", lossy(sid));
+                return text;
+            }
+        };
+        fixed.to_owned()
+    }
+
+    /// The whole line.
+    pub fn line(&self) -> Vec<u8> {
+        let mut line = Vec::new();
+        super::encode::error(&mut line, &self.text());
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_byte_exact() {
+        let check = |error: ClientError<'_>, text: &str| {
+            assert_eq!(error.line(), format!("-ERR '{text}'\r\n").into_bytes());
+        };
+        use ClientError as E;
+        check(E::AuthorizationViolation, "Authorization Violation");
+        check(E::AuthenticationTimeout, "Authentication Timeout");
+        check(E::UserAuthenticationExpired, "User Authentication Expired");
+        check(
+            E::AccountAuthenticationExpired,
+            "Account Authentication Expired",
+        );
+        check(E::UserAuthenticationRevoked, "User Authentication Revoked");
+        check(E::MaximumConnections, "maximum connections exceeded");
+        check(
+            E::MaximumAccountConnections,
+            "maximum account active connections exceeded",
+        );
+        check(E::MaximumSubscriptions, "maximum subscriptions exceeded");
+        check(E::MaximumPayload, "Maximum Payload Violation");
+        check(E::MaximumControlLine, "maximum control line exceeded");
+        check(E::StaleConnection, "Stale Connection");
+        check(E::UnknownOperation, "Unknown Protocol Operation");
+        check(E::InvalidClientProtocol, "invalid client protocol");
+        check(
+            E::NoRespondersRequiresHeaders,
+            "no responders requires headers support",
+        );
+        check(E::HeadersNotSupported, "message headers not supported");
+        check(
+            E::Throttled,
+            "Connection throttling is active. Please try again later.",
+        );
+        check(E::TlsRequired, "Secure Connection - TLS Required");
+        check(E::FailedAccountRegistration, "Failed Account Registration");
+        check(E::InvalidSubject, "Invalid Subject");
+        check(E::InvalidPublishSubject, "Invalid Publish Subject");
+        check(
+            E::PublishPermission(b"s"),
+            "Permissions Violation for Publish to \"s\"",
+        );
+        check(
+            E::ReplyPermission(b"r"),
+            "Permissions Violation for Publish with Reply of \"r\"",
+        );
+        check(
+            E::SubscribePermission(b"s"),
+            "Permissions Violation for Subscription to \"s\"",
+        );
+        check(
+            E::QueuePermission(b"s", b"q"),
+            "Permissions Violation for Subscription to \"s\" using queue \"q\"",
+        );
+        check(
+            E::TooManyTokens(b"a.b"),
+            "Permissions Violation for Subscription to \"a.b\", too many tokens",
+        );
+        check(
+            E::PermissionRemoved(b"s", b"7"),
+            "Permissions Violation for Subscription to \"s\" (sid \"7\")",
+        );
+    }
+}
