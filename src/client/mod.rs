@@ -1,1 +1,4 @@
-//! (being built)
+//! The front for clients of the NATS protocol.
+
+pub mod session;
+pub mod sink;

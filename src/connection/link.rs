@@ -397,7 +397,10 @@ enum Piece<'a> {
     Many(&'a [io::IoSlice<'a>]),
 }
 
-fn write_queue(queue: &mut Queue, mut write: impl FnMut(Piece<'_>) -> io::Result<usize>) -> io::Result<()> {
+fn write_queue(
+    queue: &mut Queue,
+    mut write: impl FnMut(Piece<'_>) -> io::Result<usize>,
+) -> io::Result<()> {
     while !queue.is_empty() {
         let written = if queue.is_one_piece() {
             write(Piece::One(queue.front()))?

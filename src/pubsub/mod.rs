@@ -1,1 +1,22 @@
-//! (being built)
+//! Core NATS: one publish path for everybody.
+//!
+//! Separate from the fronts because a message must not know where it came from: clients,
+//! links between servers and the server itself all call [`publish::Publisher::publish`],
+//! and all receive through a [`subscription::Sink`]. The path is: check, map, match,
+//! deliver; it allocates nothing per message, takes no lock shared by all connections and
+//! makes no system call.
+//!
+//! ```text
+//! publish ─► match_cache ─(miss)─► interest (sublist) ─► deliver ─► Sink … flushed per batch
+//! ```
+//!
+//! Invariants: a subscription that was answered is seen by every later publish; a closed
+//! one receives nothing; results that depend on chance are never cached. Absent: sockets,
+//! operations, credentials.
+
+pub mod accounts;
+pub mod interest;
+pub mod match_cache;
+pub mod message;
+pub mod publish;
+pub mod subscription;

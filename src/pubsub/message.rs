@@ -1,0 +1,122 @@
+//! A message on its way, and what a batch of them leaves to be done.
+
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::connection::id::ConnId;
+use crate::connection::link::Link;
+use crate::connection::outbound::SHARE_MIN_BYTES;
+use crate::protocol::encode::MessageLine;
+
+/// A message as it is delivered; borrows from whoever published it.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    /// The subject as the receiver sees it.
+    pub subject: &'a [u8],
+    /// The reply subject or empty.
+    pub reply: &'a [u8],
+    /// Bytes of `body` that are headers; `None`: the message has none.
+    pub header_len: Option<usize>,
+    /// Headers and payload.
+    pub body: &'a [u8],
+    /// The link it came from.
+    pub origin: ConnId,
+}
+
+impl<'a> Message<'a> {
+    /// The payload without headers.
+    pub fn payload(&self) -> &'a [u8] {
+        &self.body[self.header_len.unwrap_or(0)..]
+    }
+
+    /// The header block, if any.
+    pub fn headers(&self) -> Option<&'a [u8]> {
+        self.header_len.map(|len| &self.body[..len])
+    }
+}
+
+/// What encoding a message for several receivers shares: made at most once each.
+#[derive(Debug, Default)]
+pub struct Encoded {
+    headed: MessageLine,
+    plain: MessageLine,
+    headed_made: bool,
+    plain_made: bool,
+    shared: OnceCell<Bytes>,
+    receivers: usize,
+}
+
+impl Encoded {
+    /// Forgets the last message; `receivers` is how many the next one may have.
+    pub fn begin(&mut self, receivers: usize) {
+        self.headed_made = false;
+        self.plain_made = false;
+        self.shared.take();
+        self.receivers = receivers;
+    }
+
+    /// The line for a receiver that understands headers or does not.
+    pub fn line(&mut self, message: &Message<'_>, headers: bool) -> &MessageLine {
+        if headers && message.header_len.is_some() {
+            if !self.headed_made {
+                self.headed_made = true;
+                let total = message.body.len();
+                self.headed
+                    .set(message.subject, message.reply, message.header_len, total);
+            }
+            &self.headed
+        } else {
+            if !self.plain_made {
+                self.plain_made = true;
+                let total = message.payload().len();
+                self.plain.set(message.subject, message.reply, None, total);
+            }
+            &self.plain
+        }
+    }
+
+    /// The body by reference, if it is large and goes to several receivers.
+    pub fn shared(&self, message: &Message<'_>) -> Option<&Bytes> {
+        if self.receivers < 2 || message.body.len() < SHARE_MIN_BYTES {
+            return None;
+        }
+        Some(
+            self.shared
+                .get_or_init(|| Bytes::copy_from_slice(message.body)),
+        )
+    }
+}
+
+/// What a batch of publishes leaves to be done when it ends.
+#[derive(Default)]
+pub struct Batch {
+    touched: Vec<Arc<Link>>,
+    /// Receivers that were behind: their number, and whether one was full.
+    pub behind: Behind,
+}
+
+/// How far receivers are behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Behind {
+    /// Nobody is.
+    #[default]
+    No,
+    /// Somebody has more than three quarters of his limit waiting.
+    Some,
+}
+
+impl Batch {
+    /// Remembers to flush `link` at the end.
+    pub fn touch(&mut self, link: &Arc<Link>) {
+        self.touched.push(Arc::clone(link));
+    }
+
+    /// Flushes what was touched.
+    pub fn flush(&mut self) {
+        for link in self.touched.drain(..) {
+            link.flush();
+        }
+    }
+}
