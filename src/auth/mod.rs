@@ -7,5 +7,8 @@
 //! Absent: no socket, no clock (callers pass `now`), no password hashing on the caller's
 //! thread: `decision` answers *verify this password* and is asked again.
 
+pub mod nkey;
+pub mod password;
 pub mod permissions;
+pub mod responses;
 pub mod users;
