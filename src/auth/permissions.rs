@@ -113,14 +113,20 @@ impl Permissions {
     /// Whether `subject` may be published to. Wildcards in it are ordinary text.
     pub fn can_publish(&self, subject: &[u8]) -> bool {
         let rules = &self.publish;
-        rules.allow.as_ref().is_none_or(|allow| allow.plain.matches(subject))
+        rules
+            .allow
+            .as_ref()
+            .is_none_or(|allow| allow.plain.matches(subject))
             && !rules.deny.plain.matches(subject)
     }
 
     /// Whether the filter `subject` may be subscribed to, in a queue group or plainly.
     pub fn can_subscribe(&self, subject: &[u8], queue: Option<&[u8]>) -> Subscribe {
         let rules = &self.subscribe;
-        let admitted = rules.allow.as_ref().is_none_or(|allow| allow.admit(subject, queue));
+        let admitted = rules
+            .allow
+            .as_ref()
+            .is_none_or(|allow| allow.admit(subject, queue));
         if !admitted || rules.deny.forbid(subject, queue) {
             return Subscribe::Denied;
         }
@@ -285,7 +291,10 @@ impl Filters {
 
     fn matches(&self, subject: &[u8]) -> bool {
         self.literals.contains(subject)
-            || self.wildcards.iter().any(|filter| wildcard::matches(filter, subject))
+            || self
+                .wildcards
+                .iter()
+                .any(|filter| wildcard::matches(filter, subject))
     }
 
     fn overlap(&self, filter: &[u8]) -> bool {
@@ -295,3 +304,6 @@ impl Filters {
             .any(|own| wildcard::overlaps(own, filter))
     }
 }
+
+#[cfg(test)]
+mod tests;
