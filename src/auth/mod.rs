@@ -7,5 +7,12 @@
 //! Absent: no socket, no clock (callers pass `now`), no password hashing on the caller's
 //! thread: `decision` answers *verify this password* and is asked again.
 
+pub mod credentials;
+pub mod decision;
+pub mod dn;
+pub mod nkey;
+pub mod password;
 pub mod permissions;
+pub mod responses;
+pub mod tls_map;
 pub mod users;
