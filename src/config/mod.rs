@@ -4,4 +4,5 @@
 //! Every error says `file:line:column` and the key.
 
 pub mod error;
+pub mod options;
 pub mod value;
