@@ -8,5 +8,6 @@ pub mod error;
 pub mod include;
 pub mod lexer;
 pub mod parser;
+pub mod render;
 pub mod units;
 pub mod value;
