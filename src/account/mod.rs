@@ -40,6 +40,8 @@ pub struct AccountSpec {
     pub limits: limits::AccountLimits,
     /// Where trace events of sampled messages go.
     pub trace: Option<TraceSpec>,
+    /// What the account may store; `None`: no JetStream.
+    pub jetstream: Option<limits::JetStreamLimits>,
 }
 
 /// `msg_trace` of an account (spec core §3.2).

@@ -1,5 +1,7 @@
 //! Users as configured: a login, what it may do and where it may come from.
 
+use std::fmt;
+
 use super::permissions::PermissionsSpec;
 
 /// A configured user, before compilation. Written by `config` (or claims), read by `decision`.
@@ -17,8 +19,8 @@ pub struct UserSpec {
     pub proxy_required: bool,
 }
 
-/// The proof a user has to bring.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The proof a user has to bring. `Debug` does not show the password.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Login {
     /// A name and a password, plain or bcrypt (`$2a$…`, `$2b$…`, `$2x$…`, `$2y$…`). The
     /// password may be empty for users that log in by certificate.
@@ -30,6 +32,15 @@ pub enum Login {
     },
     /// A public user key (`U…`); the client signs the nonce.
     Nkey(String),
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Login::Password { user, .. } => write!(f, "Password({user:?}, [REDACTED])"),
+            Login::Nkey(key) => write!(f, "Nkey({key:?})"),
+        }
+    }
 }
 
 impl UserSpec {

@@ -7,6 +7,7 @@ pub mod digest;
 pub mod error;
 pub mod include;
 pub mod lexer;
+pub mod options;
 pub mod parser;
 pub mod render;
 pub mod units;
