@@ -4,6 +4,7 @@
 //! `Timestamp` is UTC nanoseconds; `Monotonic` is for distances within this process.
 //!
 //! Invariant: nothing else in the crate calls `SystemTime::now` or `Instant::now`.
+#![allow(clippy::disallowed_methods, reason = "the one reader of time")]
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

@@ -1,1 +1,4 @@
 //! Integration tests: in-process servers on ports of their own, one binary.
+#![allow(clippy::disallowed_methods, reason = "tests stand outside of the seams")]
+
+mod arrows;

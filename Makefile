@@ -1,0 +1,49 @@
+# The front door. `make run` starts a server, `make test` checks everything.
+
+CARGO   ?= cargo
+PROFILE ?= release
+TARGET  := $(or $(CARGO_TARGET_DIR),target)
+HOST    := $(shell rustc -vV | sed -n 's/^host: //p')
+# Cargo's `dev` profile lives in a folder called `debug`.
+BUILT   := $(TARGET)/$(HOST)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/natter
+OUT     ?= dist/natter
+IMAGE   ?= natter:latest
+ARGS    ?=
+
+.PHONY: help run test compat bench soak static image fmt lint docs
+
+help:            ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+run:             ## a server on port 4222 with monitoring on 8222 (ARGS="...": its flags)
+	$(CARGO) run --locked --release --bin natter -- server $(or $(ARGS),--http_port 8222)
+
+test:            ## every check of behaviour; the last line counts parts
+	tests/run
+
+compat:          ## foreign clients and golden transcripts only
+	python3 tests/compat/run.py $(ARGS)
+
+bench:           ## our server against nats-server, alternately (ARGS="--quick": a short look)
+	python3 tests/bench/bench.py $(ARGS)
+
+soak:            ## connections, slow consumers and subscriptions that come and go
+	python3 tests/bench/soak.py $(ARGS)
+
+static:          ## one static binary, in dist/natter (OUT=...)
+	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --locked --profile $(PROFILE) --target $(HOST) --bin natter
+	mkdir -p $(dir $(OUT))
+	strip -o $(OUT) $(BUILT)
+
+image: static    ## a container image with that binary (buildah; IMAGE=name:tag)
+	buildah build --isolation chroot --target image --build-context binary=$(dir $(OUT)) --tag $(IMAGE) .
+
+fmt:             ## format the code
+	$(CARGO) fmt
+	$(CARGO) fmt --manifest-path tests/bench/loadgen/Cargo.toml
+
+lint:            ## what CI asks of form: fmt, clippy, docs, dependencies
+	.ci/lint
+
+docs:            ## the API documentation, in target/doc
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps

@@ -1,0 +1,254 @@
+//! Shared control of a measured run: counters, warm-up, measuring window, output.
+
+use crate::args::{Args, die};
+use crate::cost::{Snap, r2};
+use crate::hist::Hist;
+use crate::wire::{Conn, ConnOpts};
+use serde_json::{Value, json};
+use std::io::Write;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
+use std::time::Duration;
+
+#[repr(align(128))]
+#[derive(Default)]
+pub struct Cell(pub AtomicU64);
+
+/// What the worker threads share with the thread that measures.
+pub struct Ctl {
+    pub stop: AtomicBool,
+    pub measuring: AtomicBool,
+    pub sent: Vec<Cell>,
+    pub recv: Vec<Cell>,
+    pub errors: AtomicU64,
+}
+
+impl Ctl {
+    pub fn new(senders: usize, receivers: usize) -> Arc<Ctl> {
+        let cells = |n: usize| (0..n.max(1)).map(|_| Cell::default()).collect();
+        Arc::new(Ctl {
+            stop: AtomicBool::new(false),
+            measuring: AtomicBool::new(false),
+            sent: cells(senders),
+            recv: cells(receivers),
+            errors: AtomicU64::new(0),
+        })
+    }
+    pub fn stopped(&self) -> bool {
+        self.stop.load(Relaxed)
+    }
+    pub fn sent(&self) -> u64 {
+        self.sent.iter().map(|c| c.0.load(Relaxed)).sum()
+    }
+    pub fn recv(&self) -> u64 {
+        self.recv.iter().map(|c| c.0.load(Relaxed)).sum()
+    }
+    pub fn error(&self, what: &str) {
+        if self.errors.fetch_add(1, Relaxed) < 5 {
+            eprintln!("loadgen: {what}");
+        }
+    }
+}
+
+pub struct Target {
+    pub servers: Vec<SocketAddr>,
+    pub pids: Vec<i32>,
+    pub user: Option<(String, String)>,
+}
+
+impl Target {
+    pub fn from(a: &Args) -> Target {
+        let list = a.str("servers", "127.0.0.1:4222");
+        let servers = list
+            .split(',')
+            .map(|s| {
+                s.to_socket_addrs()
+                    .ok()
+                    .and_then(|mut i| i.next())
+                    .unwrap_or_else(|| die(&format!("bad server address {s:?}")))
+            })
+            .collect::<Vec<_>>();
+        if !a.flag("allow-remote") && servers.iter().any(|s: &SocketAddr| !s.ip().is_loopback()) {
+            die("only loopback addresses, unless --allow-remote is given");
+        }
+        let pids = a
+            .str("pid", "")
+            .split(',')
+            .filter(|p| !p.is_empty())
+            .map(|p| p.parse().unwrap_or_else(|_| die("bad --pid")))
+            .collect();
+        let user = a
+            .opt("user")
+            .map(|u| (u.to_string(), a.str("pass", "").to_string()));
+        Target {
+            servers,
+            pids,
+            user,
+        }
+    }
+
+    pub fn opts(&self) -> ConnOpts {
+        ConnOpts {
+            user: self.user.clone(),
+            ..Default::default()
+        }
+    }
+
+    pub fn connect(&self) -> Conn {
+        self.connect_to(self.servers[0])
+    }
+
+    pub fn connect_to(&self, addr: SocketAddr) -> Conn {
+        Conn::connect(addr, &self.opts()).unwrap_or_else(|e| die(&format!("connect {addr}: {e}")))
+    }
+}
+
+/// Optional system call count of the servers through `perf stat`, over the window.
+pub struct Perf(Option<(std::process::Child, std::path::PathBuf)>);
+
+impl Perf {
+    pub fn start(a: &Args, t: &Target) -> Perf {
+        if !a.flag("perf") || t.pids.is_empty() {
+            return Perf(None);
+        }
+        let list = t
+            .pids
+            .iter()
+            .map(i32::to_string)
+            .collect::<Vec<_>>()
+            .join(",");
+        let file = std::env::temp_dir().join(format!("loadgen-perf-{}", std::process::id()));
+        let child = std::process::Command::new("perf")
+            .args([
+                "stat",
+                "-x",
+                ",",
+                "-e",
+                "raw_syscalls:sys_enter,context-switches",
+                "-p",
+                &list,
+                "-o",
+            ])
+            .arg(&file)
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .ok();
+        std::thread::sleep(Duration::from_millis(200));
+        Perf(child.map(|c| (c, file)))
+    }
+
+    pub fn stop(self, units: u64) -> Value {
+        let Some((mut child, file)) = self.0 else {
+            return Value::Null;
+        };
+        if let Some(pid) = rustix::process::Pid::from_raw(child.id() as i32) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::INT);
+        }
+        let _ = child.wait();
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        let _ = std::fs::remove_file(&file);
+        let get = |ev: &str| {
+            text.lines()
+                .find(|l| l.contains(ev))
+                .and_then(|l| l.split(',').next())
+                .and_then(|v| v.parse::<f64>().ok())
+        };
+        let n = units.max(1) as f64;
+        let per = |v: Option<f64>| v.map(|v| crate::cost::r4(v / n));
+        json!({
+            "syscalls_per_msg": per(get("sys_enter")),
+            "switches_per_msg": per(get("context-switches")),
+        })
+    }
+}
+
+/// Warm up, measure, stop. The workers must already run. `units` chooses the message
+/// count that costs are divided by (default: sent).
+pub fn timed(a: &Args, t: &Target, ctl: &Ctl, per_recv: bool) -> Value {
+    let warm = Duration::from_secs_f64(a.f64("warm", 1.0));
+    let secs = Duration::from_secs_f64(a.f64("secs", 5.0));
+    std::thread::sleep(warm);
+    ctl.measuring.store(true, SeqCst);
+    let (s0, r0, a0) = (ctl.sent(), ctl.recv(), Snap::take(&t.pids));
+    std::thread::sleep(secs);
+    let (s1, r1, a1) = (ctl.sent(), ctl.recv(), Snap::take(&t.pids));
+    ctl.measuring.store(false, SeqCst);
+    let (sent, recv) = (s1 - s0, r1 - r0);
+    let units = if per_recv { recv } else { sent };
+    // System calls are counted in a window of their own: tracing makes each one dearer.
+    let count = || if per_recv { ctl.recv() } else { ctl.sent() };
+    let perf = Perf::start(a, t);
+    let c0 = count();
+    let sys = if perf.0.is_some() {
+        std::thread::sleep(Duration::from_secs(1));
+        perf.stop(count() - c0)
+    } else {
+        Value::Null
+    };
+    ctl.stop.store(true, SeqCst);
+    let dt = a1.at.duration_since(a0.at).as_secs_f64();
+    let mut v = Snap::cost(&a0, &a1, units);
+    v["sent"] = json!(sent);
+    v["received"] = json!(recv);
+    v["sent_per_s"] = json!(r2(sent as f64 / dt));
+    v["received_per_s"] = json!(r2(recv as f64 / dt));
+    v["errors"] = json!(ctl.errors.load(Relaxed));
+    if !sys.is_null() {
+        v["perf"] = sys;
+    }
+    v
+}
+
+pub fn merge_hists(hs: impl IntoIterator<Item = Hist>) -> Hist {
+    let mut all = Hist::default();
+    for h in hs {
+        all.merge(&h);
+    }
+    all
+}
+
+/// One JSON line, on standard output or appended to `--out`.
+pub fn emit(a: &Args, mut result: Value) {
+    for common in [
+        "out",
+        "tag",
+        "note",
+        "pid",
+        "secs",
+        "warm",
+        "limit",
+        "perf",
+        "allow-remote",
+        "user",
+        "pass",
+    ] {
+        a.opt(common);
+    }
+    let unused = a.unused();
+    if !unused.is_empty() {
+        eprintln!(
+            "loadgen: options not used by this mode: {}",
+            unused.join(", ")
+        );
+    }
+    let mut line = json!({ "mode": a.mode, "params": a.to_json() });
+    for key in ["tag", "note"] {
+        if let Some(v) = a.opt(key) {
+            line[key] = json!(v);
+        }
+    }
+    if let (Some(l), Some(r)) = (line.as_object_mut(), result.as_object_mut()) {
+        l.append(r);
+    }
+    let text = format!("{line}\n");
+    match a.opt("out") {
+        Some(p) => std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(p)
+            .and_then(|mut f| f.write_all(text.as_bytes()))
+            .unwrap_or_else(|e| die(&format!("{p}: {e}"))),
+        None => print!("{text}"),
+    }
+}
