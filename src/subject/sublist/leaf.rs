@@ -30,6 +30,10 @@ pub(super) enum Leaf<T> {
 pub(super) struct Crowd<T> {
     plain: Members<T>,
     /// Sorted by name.
+    #[expect(
+        clippy::vec_box,
+        reason = "an insertion moves pointers, however many names one filter has"
+    )]
     groups: Vec<Box<Group<T>>>,
 }
 
@@ -42,8 +46,12 @@ struct Group<T> {
 #[derive(Debug)]
 struct Members<T> {
     items: Vec<T>,
-    positions: Option<Box<HashMap<u64, u32, RandomState>>>,
+    positions: Option<Box<Positions>>,
 }
+
+/// Where an item is in its list, by its key.
+#[derive(Debug)]
+struct Positions(HashMap<u64, u32, RandomState>);
 
 impl<T: Keyed> Leaf<T> {
     pub(super) fn is_empty(&self) -> bool {
@@ -190,7 +198,7 @@ impl<T: Keyed> Members<T> {
         }
         let at = position_of(self.items.len());
         if let Some(positions) = &mut self.positions {
-            positions.insert(item.key(), at);
+            positions.0.insert(item.key(), at);
         }
         if self.items.is_empty() {
             self.items.reserve_exact(1);
@@ -198,7 +206,7 @@ impl<T: Keyed> Members<T> {
         self.items.push(item);
         if self.items.len() > INDEX_ABOVE && self.positions.is_none() {
             let keys = self.items.iter().map(Keyed::key);
-            self.positions = Some(Box::new(keys.zip(0..).collect()));
+            self.positions = Some(Box::new(Positions(keys.zip(0..).collect())));
         }
         None
     }
@@ -207,6 +215,7 @@ impl<T: Keyed> Members<T> {
         let at = self.position(key)?;
         let item = self.items.swap_remove(at);
         if let Some(positions) = &mut self.positions {
+            let Positions(positions) = &mut **positions;
             positions.remove(&key);
             if let Some(moved) = self.items.get(at) {
                 positions.insert(moved.key(), position_of(at));
@@ -224,7 +233,7 @@ impl<T: Keyed> Members<T> {
 
     fn position(&self, key: u64) -> Option<usize> {
         match &self.positions {
-            Some(positions) => positions.get(&key).map(|at| *at as usize),
+            Some(positions) => positions.0.get(&key).map(|at| *at as usize),
             None => self.items.iter().position(|item| item.key() == key),
         }
     }
