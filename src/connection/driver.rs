@@ -24,8 +24,8 @@ use crate::net::Reader;
 
 /// Bytes read at once.
 const READ_BYTES: usize = 64 * 1024;
-/// How long a link is given to take its last bytes.
-const LAST_FLUSH: Duration = Duration::from_secs(1);
+/// How long a peer is given to take the last bytes and hang up.
+const LINGER: Duration = Duration::from_millis(500);
 
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -61,6 +61,8 @@ pub trait Session: Send {
     fn on_data(&mut self, data: &[u8]) -> Consumed;
     /// After [`Next::Wait`]: may reading go on?
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+    /// Somebody called [`Link::nudge`].
+    fn on_nudge(&mut self);
     /// Time has come.
     fn on_deadline(&mut self, now: Monotonic);
     /// When [`Session::on_deadline`] wants to be called.
@@ -123,10 +125,28 @@ pub async fn drive<S: Session>(
         stalled_until: None,
     };
     let reason = poll_fn(|cx| driver.poll(cx)).await;
-    driver.session.on_close(reason);
-    if let Reader::Owned(wire) = &mut driver.reader {
-        let shutdown = poll_fn(|cx| Pin::new(&mut **wire).poll_shutdown(cx));
-        let _ = tokio::time::timeout(LAST_FLUSH, shutdown).await;
+    let Driver { mut reader, link, mut session, .. } = driver;
+    session.on_close(reason);
+    drop(session);
+    if !reason.drops_pending() {
+        let _ = tokio::time::timeout(LINGER, last_words(&mut reader, &link)).await;
+    }
+}
+
+/// Writes what an owned wire still has to say, then reads until the peer hangs up: a socket
+/// closed with unread bytes would take the last words back.
+async fn last_words(reader: &mut Reader, link: &Link) -> std::io::Result<()> {
+    if let Reader::Owned(wire) = reader {
+        poll_fn(|cx| link.poll_write_owned(cx, wire.as_mut())).await?;
+        poll_fn(|cx| Pin::new(&mut **wire).poll_shutdown(cx)).await?;
+    }
+    let mut bytes = [0; 4096];
+    loop {
+        let mut buf = ReadBuf::new(&mut bytes);
+        poll_fn(|cx| reader.poll_read(cx, &mut buf)).await?;
+        if buf.filled().is_empty() {
+            return Ok(());
+        }
     }
 }
 
@@ -142,6 +162,9 @@ impl<S: Session> Driver<S> {
         }
         if (state.blocked || state.pending) && self.poll_write(cx, state.blocked).is_err() {
             self.link.close(CloseReason::WriteError);
+        }
+        if state.nudged {
+            self.session.on_nudge();
         }
         self.poll_time(cx);
         if self.stalled_until.is_none() {

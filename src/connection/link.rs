@@ -6,7 +6,8 @@
 //! socket does not take waits (`blocked`) for the link's own task.
 //!
 //! Invariants: at most one thread writes to the socket; `blocked` and `flushing` are never
-//! both set; once `closed` is set nothing is appended and the queue is empty.
+//! both set; once `closed` is set nothing is appended, and only an owner that has last words
+//! to say finds something in the queue.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -90,6 +91,8 @@ struct Inner {
     flushing: bool,
     blocked: bool,
     closed: Option<CloseReason>,
+    /// The session has something to do.
+    nudged: bool,
     /// What this link has added to the server's total.
     counted: usize,
     /// Since when the bytes up to `deadline_mark` wait.
@@ -109,6 +112,8 @@ pub enum Appended {
     FlushLater,
     /// Much waits: the caller flushes now.
     FlushNow,
+    /// The receiver is behind: the publisher should rest a little.
+    Behind,
     /// The link is closed; nothing was appended.
     Closed,
 }
@@ -142,6 +147,7 @@ impl Link {
                 flushing: false,
                 blocked: false,
                 closed: None,
+                nudged: false,
                 counted: 0,
                 blocked_since: Monotonic::default(),
                 deadline_mark: 0,
@@ -208,10 +214,21 @@ impl Link {
         }
     }
 
+    /// Wakes the owner so that its session looks after something (`Session::on_nudge`).
+    pub fn nudge(&self) {
+        let mut inner = self.inner.lock();
+        inner.nudged = true;
+        wake(&mut inner);
+    }
+
     fn close_locked(&self, inner: &mut Inner, reason: CloseReason) {
         inner.closed = Some(reason);
         inner.blocked = false;
-        inner.queue.clear();
+        let last_words = !reason.drops_pending()
+            && inner.writer.as_ref().is_some_and(|w| matches!(**w, Writer::Owner));
+        if !last_words {
+            inner.queue.clear();
+        }
         self.count(inner);
         inner.writer = None;
         if let Some(waker) = inner.waker.take() {
@@ -304,6 +321,7 @@ impl Link {
             closed: inner.closed,
             blocked: inner.blocked,
             pending: !inner.queue.is_empty(),
+            nudged: std::mem::take(&mut inner.nudged),
         }
     }
 
@@ -337,7 +355,7 @@ impl Link {
         use std::pin::Pin;
         loop {
             let mut inner = self.inner.lock();
-            if inner.queue.is_empty() || inner.closed.is_some() {
+            if inner.queue.is_empty() {
                 drop(inner);
                 return Pin::new(wire).poll_flush(cx);
             }
@@ -361,8 +379,8 @@ impl Link {
             inner.flushing = false;
             inner.in_flight = 0;
             inner.written_total += (before - taken.bytes()) as u64;
-            if inner.closed.is_some() {
-                continue;
+            if inner.closed.is_some_and(CloseReason::drops_pending) {
+                return Poll::Ready(Ok(()));
             }
             let newer = std::mem::take(&mut inner.queue);
             taken.extend(newer);
@@ -373,7 +391,7 @@ impl Link {
                     self.count(&mut inner);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    if !inner.blocked {
+                    if !inner.blocked && inner.closed.is_none() {
                         self.block(&mut inner);
                     }
                     self.count(&mut inner);
@@ -383,6 +401,10 @@ impl Link {
             }
         }
     }
+}
+
+const fn is_behind(waiting: usize, pending_max: usize) -> bool {
+    waiting / 3 > pending_max / 4
 }
 
 fn wake(inner: &mut Inner) {
@@ -423,6 +445,7 @@ pub(super) struct OwnerState {
     pub(super) closed: Option<CloseReason>,
     pub(super) blocked: bool,
     pub(super) pending: bool,
+    pub(super) nudged: bool,
 }
 
 impl Locked<'_> {
@@ -434,6 +457,12 @@ impl Locked<'_> {
     /// Appends bytes by reference.
     pub fn append_shared(&mut self, bytes: Bytes) {
         self.inner.queue.append_shared(bytes);
+    }
+
+    /// More than three quarters of what may wait is waiting.
+    pub fn is_behind(&self) -> bool {
+        let waiting = self.inner.queue.bytes() + self.inner.in_flight;
+        is_behind(waiting, self.link.options.pending_max)
     }
 
     /// Counts one delivered message.
@@ -453,7 +482,11 @@ impl Locked<'_> {
         }
         if inner.blocked {
             self.link.count(inner);
-            return Appended::Nothing;
+            return if is_behind(waiting, self.link.options.pending_max) {
+                Appended::Behind
+            } else {
+                Appended::Nothing
+            };
         }
         if inner.flushing {
             return Appended::Nothing;

@@ -10,6 +10,8 @@ use crate::connection::link::Link;
 use crate::connection::outbound::SHARE_MIN_BYTES;
 use crate::protocol::encode::MessageLine;
 
+use super::subscription::Subscription;
+
 /// A message as it is delivered; borrows from whoever published it.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
@@ -93,18 +95,10 @@ impl Encoded {
 #[derive(Default)]
 pub struct Batch {
     touched: Vec<Arc<Link>>,
-    /// Receivers that were behind: their number, and whether one was full.
-    pub behind: Behind,
-}
-
-/// How far receivers are behind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Behind {
-    /// Nobody is.
-    #[default]
-    No,
     /// Somebody has more than three quarters of his limit waiting.
-    Some,
+    behind: bool,
+    /// Subscriptions that received their last message.
+    finished: Vec<Arc<Subscription>>,
 }
 
 impl Batch {
@@ -113,10 +107,26 @@ impl Batch {
         self.touched.push(Arc::clone(link));
     }
 
-    /// Flushes what was touched.
-    pub fn flush(&mut self) {
+    /// Remembers that a receiver is behind.
+    pub fn note_behind(&mut self) {
+        self.behind = true;
+    }
+
+    /// Flushes what was touched; true if a receiver is behind.
+    pub fn flush(&mut self) -> bool {
         for link in self.touched.drain(..) {
             link.flush();
         }
+        std::mem::take(&mut self.behind)
+    }
+
+    /// Remembers that `subscription` has had its last message.
+    pub fn finish(&mut self, subscription: Arc<Subscription>) {
+        self.finished.push(subscription);
+    }
+
+    /// The next subscription that has had its last message.
+    pub fn next_finished(&mut self) -> Option<Arc<Subscription>> {
+        self.finished.pop()
     }
 }
