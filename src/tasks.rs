@@ -3,7 +3,10 @@
 //! The data plane runs on *shards*: one thread with a single-threaded runtime per core. A
 //! link lives on one shard for its whole life, so its state needs no lock of its own and
 //! its wake-ups stay on one core; publishers on other shards write to its socket in place.
-//! Everything else (listeners, monitoring, signals) runs on the caller's runtime.
+//! (Measured against the multi-threaded scheduler: `docs/benchmarks.md`.) Everything else
+//! (listeners, monitoring, signals) runs on the caller's runtime.
+//!
+//! Invariant: nothing else in the crate spawns a task or starts a thread.
 
 use std::future::Future;
 use std::io;
@@ -12,48 +15,51 @@ use std::thread;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
-/// The threads that links live on.
+/// Slow work done at once for one shard.
+const SLOW_THREADS_MAX: usize = 2;
+
+/// The threads that links live on. Dropping them ends their tasks.
 pub struct Shards {
     handles: Vec<Handle>,
     next: AtomicUsize,
-    stops: Vec<oneshot::Sender<()>>,
+    /// Dropped to stop.
+    _stops: Vec<oneshot::Sender<()>>,
 }
 
 impl Shards {
-    /// Starts `count` shards.
+    /// Starts `count` shards, at least one.
     ///
     /// # Errors
     /// When the operating system gives no thread or no epoll.
     pub fn start(count: usize) -> io::Result<Shards> {
-        let mut shards = Shards {
-            handles: Vec::new(),
-            next: AtomicUsize::new(0),
-            stops: Vec::new(),
-        };
-        if std::env::var_os("MT").is_some() {
-            let runtime = Builder::new_multi_thread()
-                .worker_threads(count)
-                .enable_all()
-                .build()?;
-            shards.handles.push(runtime.handle().clone());
-            std::mem::forget(runtime);
-            return Ok(shards);
-        }
+        let mut handles = Vec::new();
+        let mut stops = Vec::new();
         for index in 0..count.max(1) {
-            let runtime = Builder::new_current_thread().enable_all().build()?;
-            shards.handles.push(runtime.handle().clone());
+            let runtime = Builder::new_current_thread()
+                .enable_all()
+                .max_blocking_threads(SLOW_THREADS_MAX)
+                .build()?;
+            handles.push(runtime.handle().clone());
             let (stop, stopped) = oneshot::channel::<()>();
-            shards.stops.push(stop);
-            thread::Builder::new()
-                .name(format!("shard-{index}"))
-                .spawn(move || {
-                    runtime.block_on(async {
-                        let _ = stopped.await;
-                    });
-                })?;
+            stops.push(stop);
+            thread::Builder::new().name(format!("shard-{index}")).spawn(move || {
+                runtime.block_on(async {
+                    let _ = stopped.await;
+                });
+            })?;
         }
-        Ok(shards)
+        Ok(Shards {
+            handles,
+            next: AtomicUsize::new(0),
+            _stops: stops,
+        })
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.handles.len()
     }
 
     /// Runs `future` on the next shard in turn.
@@ -61,4 +67,14 @@ impl Shards {
         let index = self.next.fetch_add(1, Ordering::Relaxed) % self.handles.len();
         self.handles[index].spawn(future);
     }
+}
+
+/// Runs a task on the caller's runtime; it ends with its owner, who keeps the handle.
+pub fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+    tokio::spawn(future)
+}
+
+/// Runs work of more than half a millisecond on a thread of its own, a few at a time.
+pub fn run_slowly(work: impl FnOnce() + Send + 'static) {
+    tokio::task::spawn_blocking(work);
 }

@@ -1,13 +1,18 @@
 //! How a client receives: messages encoded into its link.
+//!
+//! One sink per CONNECT; every subscription of the client points to it. Publishers call it
+//! from their own threads, so everything here is behind the link's lock or atomic.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 
+use crate::auth::responses::ResponseTable;
+use crate::auth::users::User;
+use crate::clock;
 use crate::connection::id::ConnId;
 use crate::connection::link::{Appended, Link};
-use crate::pubsub::message::{Batch, Behind, Encoded, Message};
+use crate::pubsub::message::{Batch, Encoded, Message};
 use crate::pubsub::subscription::{Count, Sink, Subscription};
 
 /// The receiving side of one client, as it said it wants to receive.
@@ -17,19 +22,61 @@ pub struct ClientSink {
     headers: bool,
     /// It wants its own messages back.
     echo: bool,
-    /// Subscriptions that reached their limit and wait for the session to forget them.
-    ended: Mutex<Vec<Box<[u8]>>>,
+    /// A receiver that is behind loses messages instead of stalling publishers.
+    drop_when_behind: bool,
+    user: Arc<User>,
+    /// Reply subjects it may answer, if its user has `allow_responses`.
+    responses: Option<Mutex<ResponseTable>>,
+    /// Subscriptions that had their last message and wait for the session to forget them.
+    ended: Mutex<Vec<Arc<Subscription>>>,
+}
+
+/// How a client wants to receive.
+#[derive(Clone, Copy, Debug)]
+pub struct SinkOptions {
+    /// It understands `HMSG`.
+    pub headers: bool,
+    /// It wants its own messages back.
+    pub echo: bool,
+    /// A receiver that is behind loses messages instead of stalling publishers.
+    pub drop_when_behind: bool,
 }
 
 impl ClientSink {
-    /// A sink that writes to `link`.
-    pub fn new(link: Arc<Link>, headers: bool, echo: bool) -> Self {
+    /// A sink that writes to `link` on behalf of `user`.
+    pub fn new(link: Arc<Link>, user: Arc<User>, options: SinkOptions) -> Self {
+        let responses = user.permissions.responses().map(ResponseTable::new);
         ClientSink {
             link,
-            headers,
-            echo,
+            headers: options.headers,
+            echo: options.echo,
+            drop_when_behind: options.drop_when_behind,
+            responses: responses.map(Mutex::new),
+            user,
             ended: Mutex::default(),
         }
+    }
+
+    /// Whose sink it is.
+    pub fn user(&self) -> &Arc<User> {
+        &self.user
+    }
+
+    /// Uses up one answer to `subject`, if the client was asked there.
+    pub fn may_respond(&self, subject: &[u8]) -> bool {
+        self.responses
+            .as_ref()
+            .is_some_and(|table| table.lock().may_publish(subject, clock::monotonic()))
+    }
+
+    /// Takes the subscriptions that had their last message.
+    pub fn take_ended(&self) -> Vec<Arc<Subscription>> {
+        std::mem::take(&mut *self.ended.lock())
+    }
+
+    /// Adds one that had its last message.
+    pub fn end(&self, subscription: Arc<Subscription>) {
+        self.ended.lock().push(subscription);
     }
 }
 
@@ -38,30 +85,30 @@ impl Sink for ClientSink {
         &self,
         message: &Message<'_>,
         encoded: &mut Encoded,
-        subscription: &Subscription,
+        subscription: &Arc<Subscription>,
         batch: &mut Batch,
     ) -> bool {
         if message.origin == self.link.id && !self.echo {
             return false;
         }
+        if subscription.is_filtered()
+            && !self.user.permissions.may_deliver(message.subject, subscription.queue())
+        {
+            return false;
+        }
         let Some(mut locked) = self.link.lock() else {
             return false;
         };
+        if self.drop_when_behind && locked.is_behind() {
+            return false;
+        }
         let count = subscription.count();
         if count == Count::Refused {
             return false;
         }
         let sid = subscription.sid();
-        let body = if self.headers {
-            message.body
-        } else {
-            message.payload()
-        };
-        let shared = if self.headers {
-            encoded.shared(message).cloned()
-        } else {
-            None
-        };
+        let body = if self.headers { message.body } else { message.payload() };
+        let shared = if self.headers { encoded.shared(message).cloned() } else { None };
         let line = encoded.line(message, self.headers);
         let line_len = line.len_with(sid);
         if let Some(shared) = shared {
@@ -77,10 +124,19 @@ impl Sink for ClientSink {
             });
         }
         locked.count_delivered(body.len());
-        match locked.finish() {
+        let appended = locked.finish();
+        if count == Count::Last {
+            batch.finish(Arc::clone(subscription));
+            self.end(Arc::clone(subscription));
+        }
+        if let Some(table) = self.responses.as_ref().filter(|_| !message.reply.is_empty()) {
+            table.lock().on_deliver(message.reply, clock::monotonic());
+        }
+        match appended {
             Appended::Nothing => {}
             Appended::FlushLater => batch.touch(&self.link),
             Appended::FlushNow => self.link.flush(),
+            Appended::Behind => batch.note_behind(),
             Appended::Closed => return false,
         }
         true

@@ -62,7 +62,7 @@ pub trait Session: Send {
     /// After [`Next::Wait`]: may reading go on?
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()>;
     /// Somebody called [`Link::nudge`].
-    fn on_nudge(&mut self);
+    fn on_nudge(&mut self) -> Next;
     /// Time has come.
     fn on_deadline(&mut self, now: Monotonic);
     /// When [`Session::on_deadline`] wants to be called.
@@ -164,7 +164,8 @@ impl<S: Session> Driver<S> {
             self.link.close(CloseReason::WriteError);
         }
         if state.nudged {
-            self.session.on_nudge();
+            let next = self.session.on_nudge();
+            self.waiting |= next == Next::Wait;
         }
         self.poll_time(cx);
         if self.stalled_until.is_none() {

@@ -45,16 +45,16 @@ impl Publisher {
         &self.account
     }
 
-    /// Publishes one message. `may_publish` is asked once per subject and remembered.
+    /// Publishes one message. `may_publish` is asked once per subject and remembered;
+    /// with `permitted` the answer does not matter.
     pub fn publish(
         &mut self,
         message: &Message<'_>,
+        permitted: bool,
         may_publish: impl FnOnce() -> bool,
     ) -> Published {
-        let entry = self
-            .cache
-            .lookup(&self.account.interest, message.subject, may_publish);
-        if !entry.allowed {
+        let entry = self.cache.lookup(&self.account.interest, message.subject, may_publish);
+        if !entry.allowed && !permitted {
             return Published::Denied;
         }
         let matches = &entry.matches;
@@ -62,13 +62,11 @@ impl Publisher {
             return Published::NoReceiver;
         }
         self.encoded.begin(matches.receivers());
-        if deliver(
-            message,
-            matches,
-            &mut self.encoded,
-            &mut self.batch,
-            &mut self.random,
-        ) {
+        let delivered = deliver(message, matches, &mut self.encoded, &mut self.batch, &mut self.random);
+        while let Some(subscription) = self.batch.next_finished() {
+            self.account.unsubscribe(&subscription);
+        }
+        if delivered {
             Published::Delivered
         } else {
             Published::NoReceiver

@@ -18,7 +18,7 @@ pub trait Sink: Send + Sync {
         &self,
         message: &Message<'_>,
         encoded: &mut Encoded,
-        subscription: &Subscription,
+        subscription: &Arc<Subscription>,
         batch: &mut Batch,
     ) -> bool;
 
@@ -33,6 +33,8 @@ pub struct Subscription {
     filter_len: u16,
     queue_len: u16,
     has_queue: bool,
+    /// A deny entry overlaps: the sink asks for each message.
+    is_filtered: bool,
     closed: AtomicBool,
     /// Deliveries so far; written under the sink's own lock.
     delivered: AtomicU64,
@@ -54,12 +56,14 @@ impl fmt::Debug for Subscription {
 
 impl Subscription {
     /// A subscription that has received nothing yet; `None` if filter or queue are longer
-    /// than 65,535 bytes, which no control line allows.
+    /// than 65,535 bytes, which no control line allows. `is_filtered`: each message has to be
+    /// held against the receiver's permissions.
     pub fn new(
         filter: &[u8],
         queue: Option<&[u8]>,
         sid: &[u8],
         sink: Arc<dyn Sink>,
+        is_filtered: bool,
     ) -> Option<Arc<Subscription>> {
         let queue_text = queue.unwrap_or_default();
         Some(Arc::new(Subscription {
@@ -67,6 +71,7 @@ impl Subscription {
             filter_len: u16::try_from(filter.len()).ok()?,
             queue_len: u16::try_from(queue_text.len()).ok()?,
             has_queue: queue.is_some(),
+            is_filtered,
             closed: AtomicBool::new(false),
             delivered: AtomicU64::new(0),
             max: AtomicU64::new(0),
@@ -91,6 +96,11 @@ impl Subscription {
         &self.text[usize::from(self.filter_len) + usize::from(self.queue_len)..]
     }
 
+    /// Each message has to be held against the receiver's permissions.
+    pub fn is_filtered(&self) -> bool {
+        self.is_filtered
+    }
+
     /// Deliveries so far.
     pub fn delivered(&self) -> u64 {
         self.delivered.load(Ordering::Relaxed)
@@ -104,6 +114,12 @@ impl Subscription {
     /// Limits the deliveries (`UNSUB sid max`).
     pub fn set_max(&self, max: u64) {
         self.max.store(max, Ordering::Relaxed);
+    }
+
+    /// Takes over count and limit of the subscription it replaces.
+    pub fn continue_from(&self, old: &Subscription) {
+        self.delivered.store(old.delivered(), Ordering::Relaxed);
+        self.set_max(old.max());
     }
 
     /// Receives no more.
@@ -146,8 +162,9 @@ pub enum Count {
     Refused,
 }
 
-impl Keyed for Arc<Subscription> {
+/// The address: a subscription stays in its `Arc` for life.
+impl Keyed for Subscription {
     fn key(&self) -> u64 {
-        Arc::as_ptr(self) as u64
+        std::ptr::from_ref(self) as u64
     }
 }

@@ -1,0 +1,177 @@
+//! What others may know of a client: its entry in the registry.
+//!
+//! The session writes it, monitoring, events and reload read it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::auth::users::User;
+use crate::clock::{Monotonic, Timestamp};
+use crate::connection::link::Link;
+use crate::connection::registry::HasLink;
+use crate::protocol::info::Info;
+use crate::pubsub::accounts::Account;
+
+/// An open client.
+pub struct Client {
+    /// Its link.
+    pub link: Arc<Link>,
+    /// When it was accepted.
+    pub start: Timestamp,
+    /// Its TLS, if it uses it.
+    pub tls: Option<TlsPeer>,
+    /// The nonce it may sign; empty if INFO carried none.
+    pub nonce: String,
+    /// Subscriptions it has.
+    pub subscriptions: AtomicU64,
+    /// Nanoseconds of UTC when it last sent or asked something.
+    pub last_activity: AtomicU64,
+    /// The last measured round trip in nanoseconds; 0: never.
+    pub round_trip: AtomicU64,
+    /// It has answered or sent the first PING: asynchronous INFO may come.
+    pub settled: AtomicBool,
+    details: Mutex<Details>,
+    orders: Mutex<Orders>,
+}
+
+/// The TLS side of a client.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsPeer {
+    /// `1.2` or `1.3`.
+    pub version: String,
+    /// The published name of the cipher suite.
+    pub cipher_suite: String,
+    /// The handshake came before INFO.
+    pub first: bool,
+    /// DER of the peer's certificates, the leaf first.
+    pub certificates: Vec<Vec<u8>>,
+    /// The leaf was verified.
+    pub is_verified: bool,
+}
+
+/// What a client said of itself and what it turned out to be.
+#[derive(Clone, Default)]
+pub struct Details {
+    /// Its name.
+    pub name: String,
+    /// Its library's language.
+    pub lang: String,
+    /// Its library's version.
+    pub version: String,
+    /// What it presented as its name.
+    pub shown_user: String,
+    /// `CONNECT` said `protocol` 1.
+    pub async_info: bool,
+    /// Who it is, once that is decided.
+    pub user: Option<Arc<User>>,
+    /// The account it is bound to.
+    pub account: Option<Arc<Account>>,
+    /// It has logged in by a CONNECT of its own.
+    pub is_connected: bool,
+}
+
+/// What others want of the session; it looks after `Link::nudge`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Orders {
+    /// Identity and permissions have to be decided again: users have changed.
+    pub reauthorize: bool,
+    /// A PING for a round-trip time is wanted.
+    pub ping: bool,
+    /// Limits and timers have changed.
+    pub reoption: bool,
+}
+
+impl Client {
+    /// A client that has said nothing yet.
+    pub fn new(link: Arc<Link>, start: Timestamp, tls: Option<TlsPeer>, nonce: String) -> Arc<Client> {
+        Arc::new(Client {
+            link,
+            start,
+            tls,
+            nonce,
+            subscriptions: AtomicU64::new(0),
+            last_activity: AtomicU64::new(start.unix_nanos().unsigned_abs()),
+            round_trip: AtomicU64::new(0),
+            settled: AtomicBool::new(false),
+            details: Mutex::default(),
+            orders: Mutex::default(),
+        })
+    }
+
+    /// A copy of the details.
+    pub fn details(&self) -> Details {
+        self.details.lock().clone()
+    }
+
+    /// Changes the details.
+    pub fn update(&self, change: impl FnOnce(&mut Details)) {
+        change(&mut self.details.lock());
+    }
+
+    /// The account it is bound to.
+    pub fn account(&self) -> Option<Arc<Account>> {
+        self.details.lock().account.clone()
+    }
+
+    /// Asks the session for something.
+    pub fn order(&self, change: impl FnOnce(&mut Orders)) {
+        change(&mut self.orders.lock());
+        self.link.nudge();
+    }
+
+    /// Takes the orders; for the session.
+    pub fn take_orders(&self) -> Orders {
+        std::mem::take(&mut self.orders.lock())
+    }
+
+    /// It has completed the first ping and understands asynchronous INFO.
+    pub fn wants_async_info(&self) -> bool {
+        self.settled.load(Ordering::Relaxed) && self.details.lock().async_info
+    }
+
+    /// `base` as this client sees it.
+    pub fn info(&self, base: &Info) -> Info {
+        Info {
+            client_id: self.link.id.0,
+            client_ip: self.link.peer.ip().to_canonical().to_string(),
+            nonce: self.nonce.clone(),
+            ..base.clone()
+        }
+    }
+
+    /// Remembers a measured round trip.
+    pub fn set_round_trip(&self, from: Monotonic, to: Monotonic) {
+        let nanos = u64::try_from(to.since(from).as_nanos()).unwrap_or(u64::MAX);
+        self.round_trip.store(nanos.max(1), Ordering::Relaxed);
+    }
+
+    /// The label of log lines: `ip:port - cid:N - "v1.2:go:name"`.
+    pub fn label(&self) -> String {
+        let link = &self.link;
+        let details = self.details.lock();
+        let mut label = format!("{} - {}:{}", link.peer, link.kind.log_prefix(), link.id);
+        let parts: Vec<&str> = [details.lang.as_str(), details.name.as_str()]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect();
+        if !details.version.is_empty() {
+            label.push_str(&format!(" - \"v{}", details.version));
+            for part in parts {
+                label.push(':');
+                label.push_str(part);
+            }
+            label.push('"');
+        } else if !parts.is_empty() {
+            label.push_str(&format!(" - \"{}\"", parts.join(":")));
+        }
+        label
+    }
+}
+
+impl HasLink for Client {
+    fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+}

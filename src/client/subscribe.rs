@@ -1,0 +1,159 @@
+//! `SUB` and `UNSUB`: permission, limits, interest.
+
+use std::borrow::Borrow;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::auth::permissions;
+use crate::client::session::ClientSession;
+use crate::protocol::encode;
+use crate::protocol::error::ClientError;
+use crate::protocol::op::Subscribe;
+use crate::pubsub::accounts::Account;
+use crate::pubsub::subscription::{Sink, Subscription};
+use crate::subject::{reserved, tokens};
+
+/// A subscription found by its sid.
+pub(super) struct BySid(pub(super) Arc<Subscription>);
+
+impl Borrow<[u8]> for BySid {
+    fn borrow(&self) -> &[u8] {
+        self.0.sid()
+    }
+}
+
+impl Hash for BySid {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.sid().hash(state);
+    }
+}
+
+impl PartialEq for BySid {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.sid() == other.0.sid()
+    }
+}
+
+impl Eq for BySid {}
+
+impl ClientSession {
+    /// Adds a subscription.
+    pub(super) fn on_subscribe(&mut self, op: &Subscribe<'_>) {
+        let user = Arc::clone(self.sink.user());
+        let permission = user.permissions.can_subscribe(op.subject, op.queue);
+        let refused_queue = op.queue.is_some_and(reserved::refuses_queue);
+        if permission == permissions::Subscribe::Denied || refused_queue {
+            return self.warn(match op.queue {
+                Some(queue) => ClientError::QueuePermission(op.subject, queue),
+                None => ClientError::SubscribePermission(op.subject),
+            });
+        }
+        let tokens_max = self.options.subscription_tokens_max;
+        if tokens_max.is_some_and(|max| tokens::count(op.subject) > max) {
+            return self.warn(ClientError::TooManyTokens(op.subject));
+        }
+        self.forget_ended();
+        if self.is_full() {
+            return self.warn(ClientError::MaximumSubscriptions);
+        }
+        if self.subscriptions.contains(op.sid) {
+            // A live sid is kept as it is, without an error (spec core §1.7).
+            return self.reply_ok();
+        }
+        let sink: Arc<dyn Sink> = Arc::clone(&self.sink) as Arc<dyn Sink>;
+        let is_filtered = permission == permissions::Subscribe::AllowedFiltered;
+        let subscription = tokens::is_valid_subscribe(op.subject)
+            .then(|| Subscription::new(op.subject, op.queue, op.sid, sink, is_filtered))
+            .flatten();
+        let Some(subscription) = subscription else {
+            return self.warn(ClientError::InvalidSubject);
+        };
+        self.account().subscribe(&subscription);
+        self.subscriptions.insert(BySid(subscription));
+        self.count_subscriptions();
+        self.reply_ok();
+    }
+
+    fn is_full(&self) -> bool {
+        let own_max = self.options.subscriptions_max;
+        let account = self.account();
+        (own_max > 0 && self.subscriptions.len() >= own_max)
+            || account
+                .limits()
+                .subscriptions_max
+                .is_some_and(|max| account.client_subscriptions() >= max)
+    }
+
+    /// Ends a subscription now or after `max` deliveries.
+    pub(super) fn on_unsubscribe(&mut self, sid: &[u8], max: u64) {
+        self.forget_ended();
+        if let Some(found) = self.subscriptions.get(sid) {
+            let subscription = Arc::clone(&found.0);
+            if max > 0 && subscription.delivered() < max {
+                subscription.set_max(max);
+            } else {
+                self.account().unsubscribe(&subscription);
+                self.subscriptions.remove(sid);
+                self.count_subscriptions();
+            }
+        }
+        self.reply_ok();
+    }
+
+    /// Drops what had its last message.
+    pub(super) fn forget_ended(&mut self) {
+        let ended = self.sink.take_ended();
+        if ended.is_empty() {
+            return;
+        }
+        for subscription in ended {
+            if self.subscriptions.get(subscription.sid()).is_some_and(|s| Arc::ptr_eq(&s.0, &subscription)) {
+                self.subscriptions.remove(subscription.sid());
+            }
+        }
+        self.count_subscriptions();
+    }
+
+    /// Ends every subscription.
+    pub(super) fn unsubscribe_all(&mut self) {
+        if self.publisher.is_none() {
+            return;
+        }
+        let account = Arc::clone(self.account());
+        for BySid(subscription) in self.subscriptions.drain() {
+            account.unsubscribe(&subscription);
+        }
+        self.count_subscriptions();
+    }
+
+    /// Makes a subscription anew under the present permissions, or tells the client that it
+    /// was taken away.
+    pub(super) fn renew(&mut self, old: &Arc<Subscription>, account: &Arc<Account>) {
+        let user = Arc::clone(self.sink.user());
+        let permission = user.permissions.can_subscribe(old.filter(), old.queue());
+        account.unsubscribe(old);
+        if permission == permissions::Subscribe::Denied {
+            return self.warn(ClientError::PermissionRemoved(old.filter(), old.sid()));
+        }
+        let sink: Arc<dyn Sink> = Arc::clone(&self.sink) as Arc<dyn Sink>;
+        let is_filtered = permission == permissions::Subscribe::AllowedFiltered;
+        let Some(renewed) = Subscription::new(old.filter(), old.queue(), old.sid(), sink, is_filtered) else {
+            return;
+        };
+        renewed.continue_from(old);
+        account.subscribe(&renewed);
+        self.subscriptions.insert(BySid(renewed));
+    }
+
+    pub(super) fn count_subscriptions(&self) {
+        let count = self.subscriptions.len() as u64;
+        self.client.subscriptions.store(count, Ordering::Relaxed);
+    }
+
+    fn reply_ok(&mut self) {
+        if self.connect.verbose {
+            self.reply(encode::OK);
+        }
+    }
+}
