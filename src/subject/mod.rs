@@ -14,7 +14,8 @@
 //! an empty token matches no filter. Absent: permissions, accounts, and any limit that
 //! a configuration sets.
 
+pub mod reserved;
 pub mod sublist;
 pub mod tokens;
-
+pub mod transform;
 pub mod wildcard;

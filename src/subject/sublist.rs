@@ -30,6 +30,7 @@ mod node;
 #[cfg(test)]
 mod tests;
 
+use std::mem;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -43,6 +44,8 @@ use leaf::Leaf;
 use node::{Label, Node};
 
 const PENDING_INLINE: usize = 24;
+/// Room for nodes that an empty sublist may keep.
+const NODES_KEPT: usize = 64;
 
 /// What a sublist asks of its items: a stable identity.
 pub trait Keyed {
@@ -119,6 +122,9 @@ impl<T: Keyed> Sublist<T> {
         }
         self.len -= 1;
         self.prune(id);
+        if self.len == 0 && self.nodes.capacity() > NODES_KEPT {
+            *self = Sublist::new();
+        }
         true
     }
 
@@ -200,12 +206,13 @@ impl<T: Keyed> Sublist<T> {
                 self.nodes.get(node.tail).leaf.visit(visit)?;
             }
             let (token, after) = split_first(rest);
-            for child in [node.star, self.literal_child(id, node, token)] {
+            let literal = self.literal_child(id, node, token);
+            for (child, token_len) in [(node.star, STAR.len()), (literal, token.len())] {
                 if child == NONE {
                     continue;
                 }
                 let next = self.nodes.get(child);
-                match (next.label().1, after) {
+                match (next.folded(token_len), after) {
                     (None, None) => next.leaf.visit(visit)?,
                     (None, Some(after)) if next.has_children() => pending.push((child, after)),
                     (Some(folded), Some(after)) if matches_tokens(folded, after) => {
@@ -243,7 +250,6 @@ impl<T: Keyed> Sublist<T> {
             }
             let mut go = |child: Id| -> ControlFlow<()> {
                 let next = self.nodes.get(child);
-                let folded = next.label().1;
                 if below {
                     next.leaf.visit(visit)?;
                     if next.has_children() {
@@ -251,7 +257,7 @@ impl<T: Keyed> Sublist<T> {
                     }
                     return ControlFlow::Continue(());
                 }
-                match (folded, after) {
+                match (split_first(next.label.bytes()).1, after) {
                     (None, None) => next.leaf.visit(visit)?,
                     (None, Some(after)) => pending.push((child, after)),
                     (Some(folded), Some(after)) if relation.holds(after, folded) => {
@@ -288,7 +294,7 @@ impl<T: Keyed> Sublist<T> {
         let hash = self.edges.hash(id, token);
         let is_it = |child: Id| {
             let child = self.nodes.get(child);
-            child.parent == id && child.label().0 == token
+            child.parent == id && child.begins_with(token)
         };
         self.edges.find(hash, is_it).unwrap_or(NONE)
     }
@@ -312,7 +318,7 @@ impl<T: Keyed> Sublist<T> {
             if child == NONE {
                 return None;
             }
-            let folded = self.nodes.get(child).label().1;
+            let folded = self.nodes.get(child).folded(token.len());
             match (folded, after) {
                 (None, Some(after)) => (id, rest) = (child, after),
                 _ if folded == after => return Some(child),
@@ -331,12 +337,12 @@ impl<T: Keyed> Sublist<T> {
             if child == NONE {
                 return self.attach(id, rest, Leaf::Empty);
             }
-            let folded = self.nodes.get(child).label().1;
+            let folded = self.nodes.get(child).folded(token.len());
             if folded == after {
                 return child;
             }
             if folded.is_some() {
-                self.unfold(child);
+                self.unfold(child, after);
             }
             match after {
                 None => return child,
@@ -345,18 +351,29 @@ impl<T: Keyed> Sublist<T> {
         }
     }
 
-    /// Gives a folded node's items to a new child that has all of the label but its
-    /// first token.
-    fn unfold(&mut self, id: Id) {
+    /// Takes a folded node apart as far as its filter goes along with another that
+    /// continues with `other` behind the node's first token; its items move down.
+    fn unfold(&mut self, id: Id, mut other: Option<&[u8]>) {
         let node = self.nodes.get_mut(id);
-        let label = std::mem::replace(&mut node.label, Label::new(b""));
-        let (token, Some(folded)) = split_first(label.bytes()) else {
-            node.label = label;
-            return;
-        };
+        let label = mem::replace(&mut node.label, Label::new(b""));
+        let leaf = mem::replace(&mut node.leaf, Leaf::Empty);
+        let (token, mut folded) = split_first(label.bytes());
         node.label = Label::new(token);
-        let leaf = std::mem::replace(&mut node.leaf, Leaf::Empty);
-        self.attach(id, folded, leaf);
+        let mut parent = id;
+        while let Some(rest) = folded {
+            let (token, after) = split_first(rest);
+            other = match other.map(split_first) {
+                Some((same, after)) if same == token => after,
+                _ => None,
+            };
+            if other.is_none() || after.is_none() {
+                self.attach(parent, rest, leaf);
+                return;
+            }
+            parent = self.attach(parent, token, Leaf::Empty);
+            folded = after;
+        }
+        debug_assert!(leaf.is_empty(), "only folded nodes are unfolded");
     }
 
     fn attach(&mut self, parent: Id, label: &[u8], leaf: Leaf<T>) -> Id {
@@ -367,7 +384,7 @@ impl<T: Keyed> Sublist<T> {
             STAR => node.star = id,
             TAIL => node.tail = id,
             _ => {
-                let second = std::mem::replace(&mut node.first, id);
+                let second = mem::replace(&mut node.first, id);
                 if second != NONE {
                     self.nodes.get_mut(second).previous = id;
                     self.nodes.get_mut(id).next = second;
@@ -394,7 +411,7 @@ impl<T: Keyed> Sublist<T> {
 
     fn detach(&mut self, id: Id) {
         let gone = self.nodes.remove(id);
-        let token = gone.label().0;
+        let token = split_first(gone.label.bytes()).0;
         let parent = self.nodes.get_mut(gone.parent);
         match token {
             STAR => parent.star = NONE,

@@ -113,7 +113,6 @@ impl<N> Arena<N> {
     }
 
     /// The number of places memory is held for.
-    #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
         self.chunks.iter().map(|chunk| chunk.slots.capacity()).sum()
     }

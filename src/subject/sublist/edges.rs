@@ -161,12 +161,11 @@ mod tests {
                     model.insert(id, hash);
                 } else if !add && let Some(hash) = model.remove(&id) {
                     edges.remove(hash, id);
+                    prop_assert_eq!(edges.find(hash, |candidate| candidate == id), None);
                 }
-                for id in 0..64 {
-                    for hash in 0..12 {
-                        let found = edges.find(hash, |candidate| candidate == id);
-                        prop_assert_eq!(found.is_some(), model.get(&id) == Some(&hash));
-                    }
+                for (id, hash) in &model {
+                    let found = edges.find(*hash, |candidate| candidate == *id);
+                    prop_assert_eq!(found, Some(*id));
                 }
             }
             if model.is_empty() {

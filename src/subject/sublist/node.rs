@@ -9,7 +9,7 @@
 
 use super::arena::{Id, NONE};
 use super::leaf::Leaf;
-use crate::subject::tokens::split_first;
+use crate::subject::tokens::SEPARATOR;
 
 const INLINE_MAX: usize = 22;
 
@@ -43,9 +43,17 @@ impl<T> Node<T> {
         }
     }
 
-    /// The first token of the label, and the folded rest if there is one.
-    pub(super) fn label(&self) -> (&[u8], Option<&[u8]>) {
-        split_first(self.label.bytes())
+    /// Whether the label's first token is `token`.
+    pub(super) fn begins_with(&self, token: &[u8]) -> bool {
+        match self.label.bytes().strip_prefix(token) {
+            Some(rest) => rest.first().is_none_or(|byte| *byte == SEPARATOR),
+            None => false,
+        }
+    }
+
+    /// What is folded behind the label's first token, which has this length.
+    pub(super) fn folded(&self, token_len: usize) -> Option<&[u8]> {
+        self.label.bytes().get(token_len + 1..)
     }
 
     pub(super) fn has_children(&self) -> bool {
@@ -88,6 +96,15 @@ mod tests {
     #[test]
     fn a_node_is_one_cache_line() {
         assert_eq!(size_of::<Node<Arc<u64>>>(), 64);
+    }
+
+    #[test]
+    fn a_label_is_a_token_and_what_is_folded() {
+        let node: Node<u64> = Node::new(NONE, b"ab.c.d", Leaf::Empty);
+        assert!(node.begins_with(b"ab") && !node.begins_with(b"a") && !node.begins_with(b"abc"));
+        assert_eq!(node.folded(2), Some(&b"c.d"[..]));
+        let node: Node<u64> = Node::new(NONE, b"ab", Leaf::Empty);
+        assert!(node.begins_with(b"ab") && node.folded(2).is_none());
     }
 
     #[test]
