@@ -6,8 +6,10 @@
 //!
 //! Absent: no subscription, no connection, no clock.
 
+pub mod cycles;
 pub mod export;
 pub mod import;
+pub mod intersection;
 pub mod limits;
 pub mod mapping;
 

@@ -185,7 +185,7 @@ struct Known {
     nkeys: HashMap<String, Arc<User>>,
     users: HashMap<String, KnownUser>,
     /// Users whose name is a distinguished name, in order of configuration.
-    names: Vec<(DistinguishedName, Arc<User>)>,
+    names: Vec<(DistinguishedName, String)>,
     costliest_hash: Option<String>,
 }
 
@@ -327,11 +327,16 @@ impl Directory {
         Some(self.check_password(expected, &credentials.password, credentials))
     }
 
+    /// The certificate tells the name. A password that is configured is asked for all the
+    /// same, so a user for certificates has none.
     fn by_certificate(&self, credentials: &Credentials) -> Decision {
         let names = credentials.certificate.as_ref();
         match names.and_then(|names| self.known.find_by_certificate(names, credentials)) {
-            Some(user) => admit_from(user, credentials),
-            None => Decision::Refuse(RefuseReason::Certificate),
+            Some(known) if known.user.may_come_from(credentials.connection_type) => {
+                let expected = Some((known.password.as_str(), &known.user));
+                self.check_password(expected, &credentials.password, credentials)
+            }
+            _ => Decision::Refuse(RefuseReason::Certificate),
         }
     }
 
@@ -414,7 +419,7 @@ impl Known {
                 password,
             } => {
                 if let Some(dn) = DistinguishedName::parse(name) {
-                    self.names.push((dn, Arc::clone(&user)));
+                    self.names.push((dn, name.clone()));
                 }
                 let password = password.clone();
                 let known = KnownUser { user, password };
@@ -447,22 +452,21 @@ impl Known {
         &self,
         names: &CertificateNames,
         credentials: &Credentials,
-    ) -> Option<&Arc<User>> {
-        let by_text = |texts: &[String]| {
-            let found = texts.iter().find_map(|text| self.users.get(text));
-            found.map(|known| &known.user)
-        };
+    ) -> Option<&KnownUser> {
+        let by_text = |texts: &[String]| texts.iter().find_map(|text| self.users.get(text));
         let by_subject = || {
             let candidates = || {
-                self.names
-                    .iter()
-                    .filter(|(_, user)| user.may_come_from(credentials.connection_type))
+                self.names.iter().filter_map(|(dn, name)| {
+                    let known = self.users.get(name)?;
+                    let may_come = known.user.may_come_from(credentials.connection_type);
+                    may_come.then_some((dn, known))
+                })
             };
             let subject = &names.subject;
             candidates()
-                .find(|(dn, _)| dn == subject)
+                .find(|(dn, _)| *dn == subject)
                 .or_else(|| candidates().find(|(dn, _)| dn.has_same_rdns(subject)))
-                .map(|(_, user)| user)
+                .map(|(_, known)| known)
         };
         by_text(&names.alternative)
             .or_else(by_subject)

@@ -6,12 +6,11 @@
 //! out with its domain components, then the subject written out without.
 //!
 //! The two written forms are contracts with existing configuration files, so they follow
-//! the peers to the letter: the known attributes in a fixed order, whatever the order in the
-//! certificate, and unknown ones as `OID=#hex` at the end.
+//! the peers to the letter (checked against a running one): the known attributes in a fixed
+//! order, whatever the order in the certificate, and no others. A subject with an attribute
+//! that has no name here is not compared part by part at all.
 //!
 //! Absent: no verification; the TLS layer did that before it handed out the certificate.
-
-use std::fmt::Write as _;
 
 use data_encoding::HEXLOWER;
 use ring::digest::{SHA256, digest};
@@ -28,12 +27,12 @@ const DOMAIN_COMPONENT: &str = "0.9.2342.19200300.100.1.25";
 /// the last is written first.
 const WRITTEN: [(&str, &str); 9] = [
     ("2.5.4.6", "C"),
-    ("2.5.4.10", "O"),
-    ("2.5.4.11", "OU"),
-    ("2.5.4.7", "L"),
     ("2.5.4.8", "ST"),
+    ("2.5.4.7", "L"),
     ("2.5.4.9", "STREET"),
     ("2.5.4.17", "POSTALCODE"),
+    ("2.5.4.10", "O"),
+    ("2.5.4.11", "OU"),
     ("2.5.4.3", "CN"),
     ("2.5.4.5", "SERIALNUMBER"),
 ];
@@ -48,7 +47,7 @@ pub struct CertificateError;
 pub struct CertificateNames {
     /// Alternative names: e-mail addresses, then DNS names, then URIs.
     pub alternative: Vec<String>,
-    /// The subject, for comparison part by part.
+    /// The subject, for comparison part by part; empty if it cannot be.
     pub subject: DistinguishedName,
     /// The subject written out, first with its domain components if it has any.
     pub written: Vec<String>,
@@ -63,7 +62,7 @@ impl CertificateNames {
         if let Some(with_domain) = subject.written_with_domain() {
             written.push(with_domain);
         }
-        written.push(subject.written());
+        written.push(subject.known().join(","));
         written.retain(|name| !name.is_empty());
         Ok(CertificateNames {
             alternative: alternative_names(&certificate),
@@ -149,12 +148,22 @@ impl Subject {
         self.rdns.iter().flatten()
     }
 
-    /// RFC 2253 order: the last RDN first.
+    /// RFC 2253 order: the last RDN first. Empty if an attribute has no name.
     fn distinguished_name(&self) -> DistinguishedName {
+        if self
+            .attributes()
+            .any(|attribute| short_name(&attribute.oid).is_none())
+        {
+            return DistinguishedName::default();
+        }
         let rdn = |attributes: &Vec<Attribute>| {
-            let pair =
-                |attribute: &Attribute| (short_name(&attribute.oid), attribute.value.clone());
-            Rdn::new(attributes.iter().map(pair))
+            let pair = |attribute: &Attribute| {
+                Some((
+                    short_name(&attribute.oid)?.to_owned(),
+                    attribute.value.clone(),
+                ))
+            };
+            Rdn::new(attributes.iter().filter_map(pair))
         };
         let rdns = self.rdns.iter().rev().filter(|rdn| !rdn.is_empty());
         DistinguishedName::new(rdns.map(rdn))
@@ -191,21 +200,6 @@ impl Subject {
             parts.join(",")
         })
     }
-
-    /// The written form with attributes that have no name as `OID=#hex`, the last first.
-    fn written(&self) -> String {
-        let is_known =
-            |attribute: &&Attribute| WRITTEN.iter().any(|(oid, _)| *oid == attribute.oid);
-        let mut unknown: Vec<String> = self
-            .attributes()
-            .filter(|attribute| !is_known(attribute))
-            .map(|attribute| format!("{}=#{}", attribute.oid, der_hex(&attribute.value)))
-            .collect();
-        unknown.reverse();
-        let mut parts = self.known();
-        parts.extend(unknown);
-        parts.join(",")
-    }
 }
 
 /// The value if it is text of some kind.
@@ -227,12 +221,12 @@ fn text(attribute: &x509_parser::x509::AttributeTypeAndValue<'_>) -> Option<Stri
 }
 
 /// The name an attribute has in a distinguished name.
-fn short_name(oid: &str) -> String {
+fn short_name(oid: &str) -> Option<&'static str> {
     if oid == DOMAIN_COMPONENT {
-        return "DC".to_owned();
+        return Some("DC");
     }
     let known = WRITTEN.iter().find(|(known, _)| *known == oid);
-    known.map_or(oid, |(_, name)| name).to_owned()
+    known.map(|(_, name)| *name)
 }
 
 /// Escapes what RFC 2253 gives a meaning.
@@ -254,21 +248,5 @@ fn escape(value: &str) -> String {
     out
 }
 
-/// The DER of a text in hexadecimal: PrintableString where that can hold it, else UTF-8.
-fn der_hex(value: &str) -> String {
-    let printable = |b: u8| b.is_ascii_alphanumeric() || b" '()+,-./:=?*&".contains(&b);
-    let tag: u8 = if value.bytes().all(printable) {
-        0x13
-    } else {
-        0x0c
-    };
-    let mut hex = format!("{tag:02x}");
-    let len = value.len();
-    let written = match len {
-        0..=0x7f => write!(hex, "{len:02x}"),
-        0x80..=0xff => write!(hex, "81{len:02x}"),
-        _ => write!(hex, "82{len:04x}"),
-    };
-    written.expect("writing into a string does not fail");
-    hex + &HEXLOWER.encode(value.as_bytes())
-}
+#[cfg(test)]
+mod tests;

@@ -304,7 +304,7 @@ fn certificates_are_mapped_in_order() {
     };
     let credentials = Credentials {
         certificate: Some(names),
-        ..by_password("ignored", "ignored")
+        ..by_password("ignored", "")
     };
     let mut configured = vec![
         ("ops@example.com", "ops@example.com@A"),
@@ -314,17 +314,26 @@ fn certificates_are_mapped_in_order() {
     ];
     while let Some((_, expected)) = configured.first() {
         let users = configured.iter().rev();
-        let mut spec = spec(users.map(|(name, _)| user(name, "secret", "A")).collect());
+        let mut spec = spec(users.map(|(name, _)| user(name, "", "A")).collect());
         spec.access.maps_certificates = true;
         let directory = Directory::new(&spec).unwrap();
         check(&directory, &credentials, Ok(expected));
         check(
             &directory,
-            &by_password(configured[0].0, "secret"),
+            &by_password(configured[0].0, ""),
             Err(RefuseReason::Certificate),
         );
         configured.remove(0);
     }
+    let mut with_password = spec(vec![user("ops@example.com", "secret", "A")]);
+    with_password.access.maps_certificates = true;
+    let directory = Directory::new(&with_password).unwrap();
+    check(&directory, &credentials, Err(RefuseReason::Invalid));
+    let with_secret = Credentials {
+        password: "secret".to_owned(),
+        ..credentials.clone()
+    };
+    check(&directory, &with_secret, Ok("ops@example.com@A"));
     let mut other = spec(vec![user("CN=other", "", "A")]);
     other.access.maps_certificates = true;
     let directory = Directory::new(&other).unwrap();
@@ -508,7 +517,7 @@ fn model_cell(fact: Option<&Fact>, verb: &str, subject: &str) -> Cell {
         return Cell::Denied;
     }
     let leaks = |probe: &&str| model_matches(subject, probe) && hit(deny, probe);
-    if verb == "SUB" && PROBES.iter().any(|probe| leaks(probe)) {
+    if verb == "SUB" && PROBES.iter().any(leaks) {
         return Cell::Filtered;
     }
     Cell::Allowed
