@@ -5,6 +5,7 @@
 
 pub mod digest;
 pub mod error;
+pub mod flags;
 pub mod include;
 pub mod lexer;
 pub mod options;
