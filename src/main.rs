@@ -4,14 +4,23 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
-    let port = std::env::args()
+    let port: u16 = std::env::args()
         .nth(1)
         .and_then(|p| p.parse().ok())
         .unwrap_or(4222);
-    tokio::runtime::Builder::new_current_thread()
+    let mut options = natter::config::options::Options::default();
+    options.listen.endpoint.port = Some(natter::config::options::endpoint::Port::Fixed(port));
+    let rt = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .unwrap()
-        .block_on(natter::server::run(port))
         .unwrap();
+    rt.block_on(async {
+        let _s = natter::server::Server::start(
+            options,
+            std::sync::Arc::new(natter::client::observer::Nobody),
+        )
+        .await
+        .unwrap();
+        std::future::pending::<()>().await
+    });
 }

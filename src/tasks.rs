@@ -44,11 +44,13 @@ impl Shards {
             handles.push(runtime.handle().clone());
             let (stop, stopped) = oneshot::channel::<()>();
             stops.push(stop);
-            thread::Builder::new().name(format!("shard-{index}")).spawn(move || {
-                runtime.block_on(async {
-                    let _ = stopped.await;
-                });
-            })?;
+            thread::Builder::new()
+                .name(format!("shard-{index}"))
+                .spawn(move || {
+                    runtime.block_on(async {
+                        let _ = stopped.await;
+                    });
+                })?;
         }
         Ok(Shards {
             handles,

@@ -48,7 +48,10 @@ impl ClientSession {
             Outcome::Accepted(user) => self.on_decided(Ok(user)),
             Outcome::Refused(reason) => self.on_decided(Err(reason)),
             Outcome::Later(decided) => {
-                self.phase = Phase::Verifying { decided, again: false };
+                self.phase = Phase::Verifying {
+                    decided,
+                    again: false,
+                };
             }
         }
     }
@@ -113,7 +116,10 @@ impl ClientSession {
     /// Binds the client to the user's account, if there is room in it.
     fn enter(&mut self, user: &Arc<User>) -> bool {
         let Some(account) = self.front.accounts.get(&user.account) else {
-            self.fail(ClientError::AuthorizationViolation, CloseReason::MissingAccount);
+            self.fail(
+                ClientError::AuthorizationViolation,
+                CloseReason::MissingAccount,
+            );
             return false;
         };
         let previous = self.client.account();
@@ -148,7 +154,8 @@ impl ClientSession {
 
     /// An operation came before any CONNECT: fine where `no_auth_user` is configured.
     pub(super) fn enter_as_no_auth_user(&mut self) -> bool {
-        if !matches!(self.phase, Phase::Expecting) || self.front.login.directory().announces_auth() {
+        if !matches!(self.phase, Phase::Expecting) || self.front.login.directory().announces_auth()
+        {
             return false;
         }
         match self.front.login.decide(&self.credentials(&self.connect)) {
@@ -171,7 +178,12 @@ impl ClientSession {
                 );
             }
             // A right password stays right unless it was changed; it is asked again.
-            Outcome::Later(decided) => self.phase = Phase::Verifying { decided, again: true },
+            Outcome::Later(decided) => {
+                self.phase = Phase::Verifying {
+                    decided,
+                    again: true,
+                }
+            }
         }
     }
 
@@ -181,7 +193,8 @@ impl ClientSession {
         }
         let account = Arc::clone(self.account());
         let old: Vec<_> = self.subscriptions.drain().collect();
-        self.client.update(|details| details.user = Some(Arc::clone(user)));
+        self.client
+            .update(|details| details.user = Some(Arc::clone(user)));
         self.bind(user, &account);
         // Every subscription is made anew under the new permissions, or taken away.
         for super::subscribe::BySid(subscription) in old {
@@ -195,11 +208,15 @@ impl ClientSession {
         self.unsubscribe_all();
         self.front.clients.remove(self.client.link.id);
         let counters = &self.front.counters;
-        let add = |to: &(std::sync::atomic::AtomicU64, std::sync::atomic::AtomicU64), (msgs, bytes)| {
+        let add = |to: &(std::sync::atomic::AtomicU64, std::sync::atomic::AtomicU64),
+                   (msgs, bytes)| {
             to.0.fetch_add(msgs, Ordering::Relaxed);
             to.1.fetch_add(bytes, Ordering::Relaxed);
         };
-        let (received, sent) = (self.client.link.received.get(), self.client.link.delivered());
+        let (received, sent) = (
+            self.client.link.received.get(),
+            self.client.link.delivered(),
+        );
         add(&counters.received, received);
         add(&counters.sent, sent);
         let slow = matches!(
@@ -208,9 +225,17 @@ impl ClientSession {
         );
         if slow {
             counters.slow_consumers.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(link = self.client.label(), "{} - connection closed", reason.text());
+            tracing::warn!(
+                link = self.client.label(),
+                "{} - connection closed",
+                reason.text()
+            );
         } else {
-            tracing::debug!(link = self.client.label(), "client connection closed: {}", reason.text());
+            tracing::debug!(
+                link = self.client.label(),
+                "client connection closed: {}",
+                reason.text()
+            );
         }
         if reason == CloseReason::StaleConnection {
             counters.stale_connections.fetch_add(1, Ordering::Relaxed);
@@ -220,7 +245,10 @@ impl ClientSession {
             add(&account.counters.received, received);
             add(&account.counters.sent, sent);
             if slow {
-                account.counters.slow_consumers.fetch_add(1, Ordering::Relaxed);
+                account
+                    .counters
+                    .slow_consumers
+                    .fetch_add(1, Ordering::Relaxed);
             }
             account.leave();
             self.front.observer.account_changed(&account.name);

@@ -85,7 +85,12 @@ pub struct Orders {
 
 impl Client {
     /// A client that has said nothing yet.
-    pub fn new(link: Arc<Link>, start: Timestamp, tls: Option<TlsPeer>, nonce: String) -> Arc<Client> {
+    pub fn new(
+        link: Arc<Link>,
+        start: Timestamp,
+        tls: Option<TlsPeer>,
+        nonce: String,
+    ) -> Arc<Client> {
         Arc::new(Client {
             link,
             start,

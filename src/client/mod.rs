@@ -9,14 +9,14 @@
 //! accepted; every refusal goes through `violations.rs`; a client that is gone leaves
 //! nothing in its account but counters. Absent: sockets, configuration files.
 
+pub mod connect;
 pub mod entry;
 pub mod observer;
-pub mod session;
-pub mod connect;
 pub mod publish;
+pub mod session;
+pub mod sink;
 pub mod subscribe;
 pub mod violations;
-pub mod sink;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

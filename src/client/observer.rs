@@ -20,3 +20,14 @@ pub trait Observer: Send + Sync {
     /// An account has gained or lost a connection.
     fn account_changed(&self, account: &str);
 }
+
+/// Nobody wants to know.
+pub struct Nobody;
+
+impl Observer for Nobody {
+    fn connected(&self, _: &Arc<Client>) {}
+    fn disconnected(&self, _: &Arc<Client>, _: CloseReason) {}
+    fn refused(&self, _: &Arc<Client>, _: CloseReason) {}
+    fn closed(&self, _: &Arc<Client>, _: CloseReason) {}
+    fn account_changed(&self, _: &str) {}
+}

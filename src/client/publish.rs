@@ -16,7 +16,10 @@ impl ClientSession {
     /// Publishes one message.
     pub(super) fn on_publish(&mut self, publish: &Publish<'_>) {
         if publish.header_len.is_some() && !self.connect.headers {
-            return self.fail(ClientError::HeadersNotSupported, CloseReason::MessageHeaderViolation);
+            return self.fail(
+                ClientError::HeadersNotSupported,
+                CloseReason::MessageHeaderViolation,
+            );
         }
         if self.connect.pedantic && !tokens::is_valid_publish(publish.subject) {
             self.warn(ClientError::InvalidPublishSubject);
@@ -57,11 +60,17 @@ impl ClientSession {
     /// Hands over; `permitted` skips the cached permission.
     fn publish(&mut self, message: &Message<'_>, permitted: bool) -> Published {
         let (sink, is_system) = (&self.sink, self.is_system);
-        let publisher = self.publisher.as_mut().expect("a session publishes after it was bound");
+        let publisher = self
+            .publisher
+            .as_mut()
+            .expect("a session publishes after it was bound");
         let published = publisher.publish(message, permitted, || {
             is_permitted(sink, is_system, message.subject)
         });
-        if published == Published::NoReceiver && self.connect.no_responders && !message.reply.is_empty() {
+        if published == Published::NoReceiver
+            && self.connect.no_responders
+            && !message.reply.is_empty()
+        {
             self.tell_no_responders(message);
         }
         published

@@ -143,7 +143,10 @@ impl ClientSession {
     }
 
     pub(super) fn account(&self) -> &Arc<Account> {
-        self.publisher.as_ref().expect("asked after the client was bound").account()
+        self.publisher
+            .as_ref()
+            .expect("asked after the client was bound")
+            .account()
     }
 
     pub(super) fn publisher_mut(&mut self) -> &mut Publisher {
@@ -181,7 +184,9 @@ impl ClientSession {
 
     /// Appends to the own link; flushed with the batch.
     pub(super) fn reply(&mut self, bytes: &[u8]) {
-        let Some(mut locked) = self.client.link.lock() else { return };
+        let Some(mut locked) = self.client.link.lock() else {
+            return;
+        };
         locked.append(bytes.len(), |out| out.extend_from_slice(bytes));
         match locked.finish() {
             Appended::FlushLater => self.replied = true,
@@ -237,17 +242,26 @@ impl ClientSession {
     fn on_parse_error(&mut self, error: ParseError) {
         match error {
             ParseError::UnknownOperation => {
-                self.fail(ClientError::UnknownOperation, CloseReason::ProtocolViolation);
+                self.fail(
+                    ClientError::UnknownOperation,
+                    CloseReason::ProtocolViolation,
+                );
             }
             ParseError::Arguments(error) => {
                 tracing::error!(link = self.client.label(), "parse error: {error}");
                 self.close(CloseReason::ProtocolViolation);
             }
             ParseError::ControlLine => {
-                self.fail(ClientError::MaximumControlLine, CloseReason::MaximumControlLineExceeded);
+                self.fail(
+                    ClientError::MaximumControlLine,
+                    CloseReason::MaximumControlLineExceeded,
+                );
             }
             ParseError::Payload(_) => {
-                self.fail(ClientError::MaximumPayload, CloseReason::MaximumPayloadExceeded);
+                self.fail(
+                    ClientError::MaximumPayload,
+                    CloseReason::MaximumPayloadExceeded,
+                );
             }
         }
     }
@@ -260,8 +274,13 @@ impl ClientSession {
         if self.enter_as_no_auth_user() {
             return true;
         }
-        self.fail(ClientError::AuthorizationViolation, CloseReason::AuthenticationFailure);
-        self.front.observer.refused(&self.client, CloseReason::AuthenticationFailure);
+        self.fail(
+            ClientError::AuthorizationViolation,
+            CloseReason::AuthenticationFailure,
+        );
+        self.front
+            .observer
+            .refused(&self.client, CloseReason::AuthenticationFailure);
         false
     }
 
@@ -314,13 +333,20 @@ impl Session for ClientSession {
         self.ping.last_data = clock::monotonic();
         let now = clock::now().unix_nanos().unsigned_abs();
         self.client.last_activity.store(now, Ordering::Relaxed);
-        let behind = self.publisher.as_mut().is_some_and(|publisher| publisher.batch.flush());
+        let behind = self
+            .publisher
+            .as_mut()
+            .is_some_and(|publisher| publisher.batch.flush());
         if std::mem::take(&mut self.replied) {
             self.client.link.flush();
         }
         if next == Next::Closed {
             // What follows on a closed link is nobody's.
-            return Consumed { taken: data.len(), need: 0, next };
+            return Consumed {
+                taken: data.len(),
+                need: 0,
+                next,
+            };
         }
         if behind && next == Next::Read {
             self.client.link.stalls.fetch_add(1, Ordering::Relaxed);
@@ -369,8 +395,13 @@ impl Session for ClientSession {
     fn on_deadline(&mut self, now: Monotonic) {
         if self.auth_deadline.is_some_and(|deadline| deadline <= now) {
             self.auth_deadline = None;
-            self.front.observer.refused(&self.client, CloseReason::AuthenticationTimeout);
-            self.fail(ClientError::AuthenticationTimeout, CloseReason::AuthenticationTimeout);
+            self.front
+                .observer
+                .refused(&self.client, CloseReason::AuthenticationTimeout);
+            self.fail(
+                ClientError::AuthenticationTimeout,
+                CloseReason::AuthenticationTimeout,
+            );
             return;
         }
         if self.ping.next > now {
@@ -385,14 +416,18 @@ impl Session for ClientSession {
         if let Some(publisher) = &mut self.publisher {
             publisher.rest();
         }
-        let measure = self.ping.measured.is_none_or(|at| now.since(at) >= ROUND_TRIP_EVERY);
+        let measure = self
+            .ping
+            .measured
+            .is_none_or(|at| now.since(at) >= ROUND_TRIP_EVERY);
         if measure || now.since(self.ping.last_data) >= interval {
             self.send_ping(now);
         }
     }
 
     fn next_deadline(&self) -> Monotonic {
-        self.auth_deadline.map_or(self.ping.next, |auth| auth.min(self.ping.next))
+        self.auth_deadline
+            .map_or(self.ping.next, |auth| auth.min(self.ping.next))
     }
 
     fn on_close(&mut self, reason: CloseReason) {

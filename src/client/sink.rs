@@ -92,7 +92,10 @@ impl Sink for ClientSink {
             return false;
         }
         if subscription.is_filtered()
-            && !self.user.permissions.may_deliver(message.subject, subscription.queue())
+            && !self
+                .user
+                .permissions
+                .may_deliver(message.subject, subscription.queue())
         {
             return false;
         }
@@ -107,8 +110,16 @@ impl Sink for ClientSink {
             return false;
         }
         let sid = subscription.sid();
-        let body = if self.headers { message.body } else { message.payload() };
-        let shared = if self.headers { encoded.shared(message).cloned() } else { None };
+        let body = if self.headers {
+            message.body
+        } else {
+            message.payload()
+        };
+        let shared = if self.headers {
+            encoded.shared(message).cloned()
+        } else {
+            None
+        };
         let line = encoded.line(message, self.headers);
         let line_len = line.len_with(sid);
         if let Some(shared) = shared {
@@ -129,7 +140,11 @@ impl Sink for ClientSink {
             batch.finish(Arc::clone(subscription));
             self.end(Arc::clone(subscription));
         }
-        if let Some(table) = self.responses.as_ref().filter(|_| !message.reply.is_empty()) {
+        if let Some(table) = self
+            .responses
+            .as_ref()
+            .filter(|_| !message.reply.is_empty())
+        {
             table.lock().on_deliver(message.reply, clock::monotonic());
         }
         match appended {

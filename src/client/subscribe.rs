@@ -108,7 +108,11 @@ impl ClientSession {
             return;
         }
         for subscription in ended {
-            if self.subscriptions.get(subscription.sid()).is_some_and(|s| Arc::ptr_eq(&s.0, &subscription)) {
+            if self
+                .subscriptions
+                .get(subscription.sid())
+                .is_some_and(|s| Arc::ptr_eq(&s.0, &subscription))
+            {
                 self.subscriptions.remove(subscription.sid());
             }
         }
@@ -138,7 +142,9 @@ impl ClientSession {
         }
         let sink: Arc<dyn Sink> = Arc::clone(&self.sink) as Arc<dyn Sink>;
         let is_filtered = permission == permissions::Subscribe::AllowedFiltered;
-        let Some(renewed) = Subscription::new(old.filter(), old.queue(), old.sid(), sink, is_filtered) else {
+        let Some(renewed) =
+            Subscription::new(old.filter(), old.queue(), old.sid(), sink, is_filtered)
+        else {
             return;
         };
         renewed.continue_from(old);

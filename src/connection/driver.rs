@@ -125,7 +125,12 @@ pub async fn drive<S: Session>(
         stalled_until: None,
     };
     let reason = poll_fn(|cx| driver.poll(cx)).await;
-    let Driver { mut reader, link, mut session, .. } = driver;
+    let Driver {
+        mut reader,
+        link,
+        mut session,
+        ..
+    } = driver;
     session.on_close(reason);
     drop(session);
     if !reason.drops_pending() {

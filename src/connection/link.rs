@@ -225,7 +225,10 @@ impl Link {
         inner.closed = Some(reason);
         inner.blocked = false;
         let last_words = !reason.drops_pending()
-            && inner.writer.as_ref().is_some_and(|w| matches!(**w, Writer::Owner));
+            && inner
+                .writer
+                .as_ref()
+                .is_some_and(|w| matches!(**w, Writer::Owner));
         if !last_words {
             inner.queue.clear();
         }

@@ -97,7 +97,9 @@ impl Account {
         let max = self.limits().connections_max.unwrap_or(u64::MAX);
         self.counters
             .clients
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| (now < max).then_some(now + 1))
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
+                (now < max).then_some(now + 1)
+            })
             .is_ok()
     }
 
@@ -115,7 +117,10 @@ pub struct Accounts {
 impl Accounts {
     /// Accounts of these names.
     pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
-        let by_name = names.into_iter().map(Account::new).map(|a| (Arc::clone(&a.name), a));
+        let by_name = names
+            .into_iter()
+            .map(Account::new)
+            .map(|a| (Arc::clone(&a.name), a));
         Accounts {
             by_name: RwLock::new(by_name.collect()),
         }
@@ -129,7 +134,9 @@ impl Accounts {
     /// The account of that name, made if it is new.
     pub fn get_or_create(&self, name: &str) -> Arc<Account> {
         let mut by_name = self.by_name.write();
-        let account = by_name.entry(name.into()).or_insert_with(|| Account::new(name));
+        let account = by_name
+            .entry(name.into())
+            .or_insert_with(|| Account::new(name));
         Arc::clone(account)
     }
 

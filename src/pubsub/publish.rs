@@ -53,7 +53,9 @@ impl Publisher {
         permitted: bool,
         may_publish: impl FnOnce() -> bool,
     ) -> Published {
-        let entry = self.cache.lookup(&self.account.interest, message.subject, may_publish);
+        let entry = self
+            .cache
+            .lookup(&self.account.interest, message.subject, may_publish);
         if !entry.allowed && !permitted {
             return Published::Denied;
         }
@@ -62,7 +64,13 @@ impl Publisher {
             return Published::NoReceiver;
         }
         self.encoded.begin(matches.receivers());
-        let delivered = deliver(message, matches, &mut self.encoded, &mut self.batch, &mut self.random);
+        let delivered = deliver(
+            message,
+            matches,
+            &mut self.encoded,
+            &mut self.batch,
+            &mut self.random,
+        );
         while let Some(subscription) = self.batch.next_finished() {
             self.account.unsubscribe(&subscription);
         }

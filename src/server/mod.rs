@@ -1,45 +1,59 @@
-//! The composition root (being built).
-use std::sync::Arc;
-use std::time::Duration;
+//! The composition root: the only room that knows all others.
+//!
+//! [`Server::start`] builds a server from options and returns once it listens;
+//! [`Server::shutdown`] takes it down in order. Everything is handed down by value or by
+//! handle: no component looks configuration up.
+//!
+//! Invariants: nothing listens before everything it needs is there; a server that failed
+//! to start leaves nothing behind.
 
-use crate::client::session::ClientSession;
-use crate::connection::driver::{self, DriverOptions};
-use crate::connection::id::{ConnId, Kind};
-use crate::connection::link::{Link, WriteOptions};
-use crate::connection::pending::PendingTotal;
-use crate::net::{self, Wire};
-use crate::pubsub::accounts::Account;
+pub mod boot;
+pub mod identity;
+pub mod info;
+pub mod listeners;
+pub mod version;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::task::JoinHandle;
+
+use crate::client::Front;
+use crate::clock::Timestamp;
+use crate::config::options::Options;
+use crate::connection::close::CloseReason;
 use crate::tasks::Shards;
 
-/// x
-pub async fn run(port: u16) -> std::io::Result<()> {
-    let shards = Shards::start(
-        std::env::var("SHARDS")
-            .ok()
-            .and_then(|s| s.parse().ok())
-            .unwrap_or(2),
-    )?;
-    let listener = net::listen(([127, 0, 0, 1], port).into())?;
-    let account = Account::new("$G");
-    let total = Arc::new(PendingTotal::new(1 << 30));
-    let mut id = 0;
-    loop {
-        let (stream, peer) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        id += 1;
-        let account = account.clone();
-        let options = WriteOptions {
-            pending_max: 64 << 20,
-            total: total.clone(),
-        };
-        let stream = stream.into_std()?;
-        shards.spawn(async move {
-            let stream = tokio::net::TcpStream::from_std(stream).expect("x");
-            let (reader, writer) = Wire::Tcp(stream).split();
-            let link = Link::new(ConnId(id), Kind::Client, peer, writer, options);
-            link.send(b"INFO {\"server_id\":\"x\",\"version\":\"2.10.0\",\"proto\":1,\"headers\":true,\"max_payload\":1048576}\r\n");
-            let session = ClientSession::new(link.clone(), account);
-            driver::drive(reader, link, session, DriverOptions { write_deadline: Duration::from_secs(10) }).await;
-        });
+/// A running server.
+pub struct Server {
+    /// What it is configured to be.
+    options: Mutex<Arc<Options>>,
+    /// Who it is.
+    pub identity: identity::Identity,
+    /// When it started.
+    pub started: Timestamp,
+    /// The front for clients.
+    pub front: Arc<Front>,
+    /// Where clients connect.
+    pub client_address: SocketAddr,
+    shards: Arc<Shards>,
+    acceptor: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Server {
+    /// What it is configured to be now.
+    pub fn options(&self) -> Arc<Options> {
+        Arc::clone(&self.options.lock())
+    }
+
+    /// Stops listening and closes every connection.
+    pub async fn shutdown(&self) {
+        if let Some(acceptor) = self.acceptor.lock().take() {
+            acceptor.abort();
+        }
+        for client in self.front.clients.all() {
+            client.link.close(CloseReason::ServerShutdown);
+        }
     }
 }

@@ -1,0 +1,220 @@
+//! Construction, in order: one page of prose in code.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use parking_lot::{Mutex, RwLock};
+
+use super::identity::Identity;
+use super::{Server, info, listeners};
+use crate::account::{self, AccountSpec};
+use crate::auth::decision::{AccessSpec, Directory, DirectoryError, DirectorySpec, UserGroup};
+use crate::client::observer::Observer;
+use crate::client::{ClientOptions, Counters, Front};
+use crate::clock;
+use crate::config::error::ConfigError;
+use crate::config::options::Options;
+use crate::config::options::limits::WriteTimeout;
+use crate::config::options::listen::{ANY_HOST, CLIENT_PORT};
+use crate::connection::pending::PendingTotal;
+use crate::connection::registry::Registry;
+use crate::login::Login;
+use crate::net;
+use crate::pubsub::accounts::{Accounts, Policy};
+use crate::tasks::Shards;
+
+/// Time to log in when none is configured.
+const AUTH_TIMEOUT: Duration = Duration::from_secs(2);
+/// Bytes all links together may have waiting when the machine does not say how large it is.
+const PENDING_TOTAL_MAX: usize = 1 << 30;
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration asks for what cannot be.
+    #[error("{}", join(.0))]
+    Config(Vec<ConfigError>),
+    /// Users that cannot be told apart, or a default user that is none.
+    #[error(transparent)]
+    Users(#[from] DirectoryError),
+    /// A listener that cannot listen.
+    #[error("listen on {address}: {source}")]
+    Listen {
+        /// Host and port.
+        address: String,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// No threads.
+    #[error("start threads: {0}")]
+    Threads(#[source] io::Error),
+}
+
+fn join(errors: &[ConfigError]) -> String {
+    let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+impl Server {
+    /// Starts a server; returns when it listens.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left behind then.
+    pub async fn start(
+        options: Options,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Arc<Server>, StartError> {
+        let identity = Identity::new(options.listen.server_name.as_deref());
+        let directory = directory(&options)?;
+        let accounts = accounts(&options);
+        let listener = listen(&options)?;
+        let client_address = listener.local_addr().map_err(|source| StartError::Listen {
+            address: "the client port".to_owned(),
+            source,
+        })?;
+        let shards = std::thread::available_parallelism().map_or(1, usize::from);
+        let shards = Arc::new(Shards::start(shards).map_err(StartError::Threads)?);
+        let base_info = info::build(&options, &identity, &directory, client_address, false);
+        let front = Arc::new(Front {
+            accounts,
+            login: Arc::new(Login::new(directory)),
+            clients: Arc::new(Registry::new()),
+            options: RwLock::new(Arc::new(client_options(&options))),
+            info: RwLock::new(Arc::new(base_info)),
+            total: Arc::new(PendingTotal::new(pending_total_max(&options))),
+            counters: Counters::default(),
+            observer,
+            lame_duck: AtomicBool::new(false),
+        });
+        let server = Arc::new(Server {
+            options: Mutex::new(Arc::new(options)),
+            identity,
+            started: clock::now(),
+            front: Arc::clone(&front),
+            client_address,
+            shards: Arc::clone(&shards),
+            acceptor: Mutex::new(None),
+        });
+        let acceptor = listeners::accept_clients(listener, front, shards);
+        *server.acceptor.lock() = Some(acceptor);
+        Ok(server)
+    }
+}
+
+fn listen(options: &Options) -> Result<tokio::net::TcpListener, StartError> {
+    let endpoint = &options.listen.endpoint;
+    let (host, port) = (
+        endpoint.host_or(ANY_HOST),
+        endpoint.port_or(CLIENT_PORT).to_bind(),
+    );
+    let failed = |source| StartError::Listen {
+        address: format!("{host}:{port}"),
+        source,
+    };
+    net::listen(resolve(host, port).map_err(failed)?).map_err(failed)
+}
+
+/// The first address of a host name.
+pub(super) fn resolve(host: &str, port: u16) -> io::Result<SocketAddr> {
+    let host = host.trim_matches(['[', ']']);
+    (host, port)
+        .to_socket_addrs()?
+        .next()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the host has no address"))
+}
+
+/// Who may connect.
+pub(super) fn directory(options: &Options) -> Result<Directory, DirectoryError> {
+    let authorization = &options.authorization;
+    let system = options
+        .accounts
+        .system_account
+        .as_deref()
+        .unwrap_or(account::SYSTEM);
+    let mut groups = vec![UserGroup {
+        users: authorization.users.clone(),
+        default_permissions: authorization.default_permissions.clone(),
+    }];
+    groups.extend(
+        options
+            .accounts
+            .accounts
+            .iter()
+            .map(|spec: &AccountSpec| UserGroup {
+                users: spec.users.clone(),
+                default_permissions: spec.default_permissions.clone(),
+            }),
+    );
+    let only_system_users = groups
+        .iter()
+        .flat_map(|group| &group.users)
+        .all(|user| user.account == system);
+    let single_user = authorization.user.as_ref().map(|user| {
+        let password = authorization.password.as_ref().map_or("", |p| p.expose());
+        (user.clone(), password.to_owned())
+    });
+    Directory::new(&DirectorySpec {
+        global_account: account::GLOBAL.to_owned(),
+        groups,
+        open_beside_system: only_system_users
+            && authorization.token.is_none()
+            && single_user.is_none()
+            && authorization.no_auth_user.is_none(),
+        access: AccessSpec {
+            token: authorization
+                .token
+                .as_ref()
+                .map(|token| token.expose().to_owned()),
+            single_user,
+            no_auth_user: authorization.no_auth_user.clone(),
+            maps_certificates: options.tls.as_ref().is_some_and(|tls| tls.verify_and_map),
+            proxy_required: authorization.proxy_required,
+        },
+    })
+}
+
+/// Live accounts for everything that is configured.
+fn accounts(options: &Options) -> Arc<Accounts> {
+    let accounts = Accounts::new([account::GLOBAL, account::SYSTEM]);
+    for spec in &options.accounts.accounts {
+        accounts.get_or_create(&spec.name).set_policy(Policy {
+            limits: spec.limits,
+        });
+    }
+    Arc::new(accounts)
+}
+
+/// Limits and timers of clients.
+pub(super) fn client_options(options: &Options) -> ClientOptions {
+    let limits = &options.limits;
+    let handshake = options
+        .tls
+        .as_ref()
+        .map(|tls| tls.timeout + Duration::from_secs(1));
+    let timeout = options.authorization.timeout;
+    ClientOptions {
+        control_line_max: limits.max_control_line as usize,
+        payload_max: limits.max_payload as usize,
+        pending_max: usize::try_from(limits.max_pending).unwrap_or(usize::MAX),
+        subscriptions_max: usize::try_from(limits.max_subscriptions).unwrap_or(usize::MAX),
+        subscription_tokens_max: limits.max_sub_tokens.map(usize::from),
+        connections_max: usize::try_from(limits.max_connections).unwrap_or(0),
+        ping_interval: limits.ping_interval,
+        ping_max: limits.ping_max,
+        auth_timeout: timeout.or(handshake).unwrap_or(AUTH_TIMEOUT),
+        write_deadline: limits.write_deadline,
+        write_retry: limits.write_timeout == WriteTimeout::Retry,
+        headers: !options.listen.no_header_support,
+        stall: !limits.no_fast_producer_stall,
+    }
+}
+
+fn pending_total_max(options: &Options) -> usize {
+    match usize::try_from(options.limits.max_pending_total) {
+        Ok(0) | Err(_) => PENDING_TOTAL_MAX,
+        Ok(max) => max,
+    }
+}
