@@ -1,4 +1,7 @@
 //! Integration tests: in-process servers on ports of their own, one binary.
-#![allow(clippy::disallowed_methods, reason = "tests stand outside of the seams")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests stand outside of the seams"
+)]
 
 mod arrows;

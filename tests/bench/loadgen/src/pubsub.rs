@@ -107,9 +107,10 @@ fn publisher(mut conns: Vec<Conn>, p: PubSpec, ctl: Arc<Ctl>, id: usize) {
             let c = &mut conns[0];
             let _ = c.sock.set_nonblocking(true);
             if let Ok(n) = c.sock.read(&mut junk)
-                && junk[..n].starts_with(b"-ERR") {
-                    ctl.error(&String::from_utf8_lossy(&junk[..n]));
-                }
+                && junk[..n].starts_with(b"-ERR")
+            {
+                ctl.error(&String::from_utf8_lossy(&junk[..n]));
+            }
             let _ = c.sock.set_nonblocking(false);
         }
     }
