@@ -19,10 +19,9 @@ impl Args {
                 .strip_prefix("--")
                 .ok_or_else(|| format!("unexpected argument {a:?}"))?
                 .to_string();
-            let val = match it.peek() {
-                Some(v) if !v.starts_with("--") => it.next().unwrap(),
-                _ => "true".to_string(),
-            };
+            let val = it
+                .next_if(|v| !v.starts_with("--"))
+                .unwrap_or_else(|| "true".to_string());
             map.insert(key, val);
         }
         Ok(Args {
