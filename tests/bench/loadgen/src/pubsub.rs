@@ -120,6 +120,7 @@ fn publisher(mut conns: Vec<Conn>, p: PubSpec, ctl: Arc<Ctl>, id: usize) {
     }
 }
 
+/// Counts what arrives on all connections until the run stops; returns latencies if asked.
 pub fn reader(conns: Vec<Conn>, latency: bool, ctl: Arc<Ctl>, id: usize) -> Hist {
     let mut poll = Poll::new().expect("epoll");
     let mut hist = Hist::default();
