@@ -213,6 +213,23 @@ pub fn timed(a: &Args, t: &Target, ctl: &Ctl, per_recv: bool) -> Value {
     v
 }
 
+/// Waits until the server has been quiet for a second: what closed is cleaned up by then.
+pub fn settle(t: &Target, limit: Duration) {
+    let deadline = std::time::Instant::now() + limit;
+    let mut last = Snap::take(&t.pids).cpu_ns();
+    let mut quiet = 0;
+    while quiet < 5 && std::time::Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(200));
+        let now = Snap::take(&t.pids).cpu_ns();
+        quiet = if now - last < 10_000_000 {
+            quiet + 1
+        } else {
+            0
+        };
+        last = now;
+    }
+}
+
 /// One histogram of many.
 pub fn merge_hists(hs: impl IntoIterator<Item = Hist>) -> Hist {
     let mut all = Hist::default();
