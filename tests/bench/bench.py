@@ -227,7 +227,8 @@ def insert_newest(history, entry):
     if MARK not in history:
         raise SystemExit(f"{HISTORY} has no line {MARK}")
     head, rest = history.split(MARK, 1)
-    return f"{head}{MARK}\n\n{entry.strip()}\n{rest}"
+    rest = rest.strip()
+    return f"{head}{MARK}\n\n{entry.strip()}\n" + (f"\n{rest}\n" if rest else "")
 
 
 def main():

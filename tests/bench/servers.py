@@ -1,6 +1,6 @@
 """Servers under measurement: where they come from, how they start and stop.
 
-A side is a name and a command with `{conf}` in it. Every server listens on loopback on
+A side is a name and a command with `{conf}` (or just `{port}`) in it. Every server listens on loopback on
 ports of its own, keeps its files in a directory of its own and is ended by its own
 process id.
 """
@@ -105,8 +105,8 @@ class Server:
         conf.write_text("\n".join(lines) + "\n")
         self.log = self.dir / "log"
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(shlex.split(command.format(conf=shlex.quote(str(conf)))),
-                                            stdout=log, stderr=log)
+            filled = command.format(conf=shlex.quote(str(conf)), port=self.port)
+            self.process = subprocess.Popen(shlex.split(filled), stdout=log, stderr=log)
         try:
             self._wait_ready()
         except BaseException:

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The mode and its options.
 pub struct Args {
     pub mode: String,
     map: BTreeMap<String, String>,
@@ -10,6 +11,7 @@ pub struct Args {
 }
 
 impl Args {
+    /// Reads the command line of this process.
     pub fn parse() -> Result<Args, String> {
         let mut it = std::env::args().skip(1).peekable();
         let mode = it.next().ok_or("no mode given")?;
@@ -19,10 +21,9 @@ impl Args {
                 .strip_prefix("--")
                 .ok_or_else(|| format!("unexpected argument {a:?}"))?
                 .to_string();
-            let val = match it.peek() {
-                Some(v) if !v.starts_with("--") => it.next().unwrap(),
-                _ => "true".to_string(),
-            };
+            let val = it
+                .next_if(|v| !v.starts_with("--"))
+                .unwrap_or_else(|| "true".to_string());
             map.insert(key, val);
         }
         Ok(Args {
@@ -32,15 +33,18 @@ impl Args {
         })
     }
 
+    /// The text of an option, if it was given.
     pub fn opt(&self, key: &str) -> Option<&str> {
         self.seen.borrow_mut().insert(key.to_string());
         self.map.get(key).map(String::as_str)
     }
 
+    /// The text of an option.
     pub fn str<'a>(&'a self, key: &str, default: &'a str) -> &'a str {
         self.opt(key).unwrap_or(default)
     }
 
+    /// Whether an option was given and not switched off.
     pub fn flag(&self, key: &str) -> bool {
         matches!(self.opt(key), Some(v) if v != "false" && v != "0")
     }
@@ -54,10 +58,12 @@ impl Args {
         }
     }
 
+    /// As [`Args::u64`], for counts.
     pub fn usize(&self, key: &str, default: usize) -> usize {
         self.u64(key, default as u64) as usize
     }
 
+    /// A number with a fraction, or with a suffix as in [`Args::u64`].
     pub fn f64(&self, key: &str, default: f64) -> f64 {
         match self.opt(key) {
             None => default,
@@ -80,6 +86,7 @@ impl Args {
             .collect()
     }
 
+    /// The options as they go into the result.
     pub fn to_json(&self) -> serde_json::Value {
         let skip = ["pid", "out", "tag", "note"];
         let m = self
@@ -92,6 +99,7 @@ impl Args {
     }
 }
 
+/// A number with a suffix, or `None`.
 pub fn parse_num(v: &str) -> Option<u64> {
     let (digits, mult) = match v.as_bytes().last()? {
         b'k' => (&v[..v.len() - 1], 1_000),
@@ -105,6 +113,7 @@ pub fn parse_num(v: &str) -> Option<u64> {
     digits.parse::<u64>().ok().map(|n| n * mult)
 }
 
+/// Says what is wrong and ends the process.
 pub fn die(msg: &str) -> ! {
     eprintln!("loadgen: {msg}");
     std::process::exit(2)

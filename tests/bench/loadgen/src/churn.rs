@@ -3,33 +3,15 @@
 
 use crate::args::{Args, die};
 use crate::cost::{Proc, Snap, r2};
-use crate::run::{Target, emit};
+use crate::run::{Target, emit, settle};
 use crate::wire::{Conn, ConnOpts};
 use serde_json::json;
 use std::net::Ipv4Addr;
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// Resident memory of the servers in KiB, now.
 fn rss_kb(t: &Target) -> u64 {
     t.pids.iter().map(|pid| Proc::sample(*pid).rss_kb).sum()
-}
-
-/// Waits until the server has been quiet for a second: what closed is cleaned up by then.
-fn settle(t: &Target, limit: Duration) {
-    let deadline = Instant::now() + limit;
-    let mut last = Snap::take(&t.pids).cpu_ns();
-    let mut quiet = 0;
-    while quiet < 5 && Instant::now() < deadline {
-        thread::sleep(Duration::from_millis(200));
-        let now = Snap::take(&t.pids).cpu_ns();
-        quiet = if now - last < 10_000_000 {
-            quiet + 1
-        } else {
-            0
-        };
-        last = now;
-    }
 }
 
 /// Opens N connections with a subscription each and closes them, round after round.

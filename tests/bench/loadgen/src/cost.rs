@@ -9,6 +9,7 @@ use std::num::NonZeroU64;
 use std::path::Path;
 use std::time::Instant;
 
+/// Counters of one process since it began.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Proc {
     pub cpu_ns: u64,
@@ -50,6 +51,7 @@ fn tick_ns() -> u64 {
 }
 
 impl Proc {
+    /// What the process has used up to now; zeros if it is gone.
     pub fn sample(pid: i32) -> Proc {
         let base = format!("/proc/{pid}");
         let stat = fs::read_to_string(format!("{base}/stat")).unwrap_or_default();
@@ -146,6 +148,7 @@ fn yardstick() -> (f64, f64) {
 }
 
 impl Snap {
+    /// Samples the processes, this process and the machine.
     pub fn take(pids: &[i32]) -> Snap {
         let ts = clock_gettime(ClockId::ProcessCPUTime);
         let yardstick = yardstick();
@@ -164,10 +167,12 @@ impl Snap {
         self.procs.iter().map(f).sum()
     }
 
+    /// CPU time of all processes together.
     pub fn cpu_ns(&self) -> u64 {
         self.sum(|p| p.cpu_ns)
     }
 
+    /// Resident memory of all processes together.
     pub fn rss_kb(&self) -> u64 {
         self.sum(|p| p.rss_kb)
     }
@@ -230,10 +235,12 @@ impl Snap {
     }
 }
 
+/// Two decimals.
 pub fn r2(v: f64) -> f64 {
     (v * 100.0).round() / 100.0
 }
 
+/// Four decimals.
 pub fn r4(v: f64) -> f64 {
     (v * 10_000.0).round() / 10_000.0
 }
@@ -274,18 +281,22 @@ pub fn tight_timers() {
 pub struct Rng(u64);
 
 impl Rng {
+    /// A generator with a sequence fixed by `seed`.
     pub fn new(seed: u64) -> Rng {
         Rng(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
+    /// The next 64 bits.
     pub fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
         self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
     }
+    /// A number in `0..n`.
     pub fn below(&mut self, n: u64) -> u64 {
         ((self.next() as u128 * n as u128) >> 64) as u64
     }
+    /// Random bytes.
     pub fn fill(&mut self, b: &mut [u8]) {
         for c in b.chunks_mut(8) {
             let v = self.next().to_le_bytes();

@@ -3,6 +3,7 @@
 const SUB: usize = 64; // sub-buckets per power of two
 const TOP: usize = 40; // largest exponent kept
 
+/// Counts of values in buckets that widen with the value.
 #[derive(Clone)]
 pub struct Hist {
     counts: Vec<u64>,
@@ -44,6 +45,7 @@ impl Hist {
         (sub << (exp - 6)) + (1u64 << (exp - 6)) / 2
     }
 
+    /// Counts one value.
     pub fn record(&mut self, v: u64) {
         self.counts[Self::index(v)] += 1;
         self.n += 1;
@@ -52,6 +54,7 @@ impl Hist {
         self.max = self.max.max(v);
     }
 
+    /// Adds all values of another.
     pub fn merge(&mut self, o: &Hist) {
         for (a, b) in self.counts.iter_mut().zip(&o.counts) {
             *a += b;
@@ -62,6 +65,7 @@ impl Hist {
         self.max = self.max.max(o.max);
     }
 
+    /// The value below which the share `q` of all values lies.
     pub fn quantile(&self, q: f64) -> u64 {
         if self.n == 0 {
             return 0;
@@ -77,6 +81,7 @@ impl Hist {
         self.max
     }
 
+    /// Count, mean, extremes and quantiles in microseconds.
     pub fn to_json(&self) -> serde_json::Value {
         if self.n == 0 {
             return serde_json::Value::Null;

@@ -16,6 +16,7 @@ pub struct Poll {
 }
 
 impl Poll {
+    /// An empty set.
     pub fn new() -> io::Result<Poll> {
         let fd = epoll::create(CreateFlags::CLOEXEC)?;
         Ok(Poll {

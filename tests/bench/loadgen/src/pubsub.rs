@@ -76,10 +76,14 @@ fn publisher(mut conns: Vec<Conn>, p: PubSpec, ctl: Arc<Ctl>, id: usize) {
     let mut rounds = 0u64;
     let mut junk = [0u8; 4096];
     while !ctl.stopped() {
+        // What could not go out when it was due, because the last write took so long, counts
+        // from then; our own waking up late does not.
+        let mut late = false;
         if p.rate > 0.0 {
             due += per_write.as_nanos() as u64;
             let now = now_ns();
-            if due > now {
+            late = due <= now;
+            if !late {
                 thread::sleep(Duration::from_nanos(due - now));
             }
         } else if p.fan > 0 {
@@ -93,7 +97,7 @@ fn publisher(mut conns: Vec<Conn>, p: PubSpec, ctl: Arc<Ctl>, id: usize) {
         let slot = (rounds as usize) % ring.len();
         let b = &mut ring[slot];
         if p.latency {
-            b.stamp(now_ns());
+            b.stamp(if late { due } else { now_ns() });
         }
         let c = &mut conns[at % n];
         if let Err(e) = c.sock.write_all(&b.bytes) {
@@ -107,14 +111,16 @@ fn publisher(mut conns: Vec<Conn>, p: PubSpec, ctl: Arc<Ctl>, id: usize) {
             let c = &mut conns[0];
             let _ = c.sock.set_nonblocking(true);
             if let Ok(n) = c.sock.read(&mut junk)
-                && junk[..n].starts_with(b"-ERR") {
-                    ctl.error(&String::from_utf8_lossy(&junk[..n]));
-                }
+                && junk[..n].starts_with(b"-ERR")
+            {
+                ctl.error(&String::from_utf8_lossy(&junk[..n]));
+            }
             let _ = c.sock.set_nonblocking(false);
         }
     }
 }
 
+/// Counts what arrives on all connections until the run stops; returns latencies if asked.
 pub fn reader(conns: Vec<Conn>, latency: bool, ctl: Arc<Ctl>, id: usize) -> Hist {
     let mut poll = Poll::new().expect("epoll");
     let mut hist = Hist::default();
@@ -150,9 +156,8 @@ pub fn reader(conns: Vec<Conn>, latency: bool, ctl: Arc<Ctl>, id: usize) -> Hist
             let got = if latency && ctl.measuring.load(Relaxed) {
                 let now = now_ns();
                 counter.feed(&buf[..n], |b| {
-                    if b.len() >= 8 {
-                        let t = u64::from_le_bytes(b[..8].try_into().unwrap());
-                        hist.record(now.saturating_sub(t));
+                    if let Some(stamp) = b.first_chunk() {
+                        hist.record(now.saturating_sub(u64::from_le_bytes(*stamp)));
                     }
                 })
             } else {

@@ -238,6 +238,7 @@ fn responder(mut conns: Vec<Conn>, subject: &str, queue: &str, body: Vec<u8>, ct
     }
 }
 
+/// Requesters and responders, free running or at a fixed rate.
 pub fn reqrep(a: &Args) {
     let t = Target::from(a);
     let size = a.usize("size", 128);

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 use std::time::Duration;
 
+/// A counter on a cache line of its own.
 #[repr(align(128))]
 #[derive(Default)]
 pub struct Cell(pub AtomicU64);
@@ -25,6 +26,7 @@ pub struct Ctl {
 }
 
 impl Ctl {
+    /// Counters for so many threads.
     pub fn new(senders: usize, receivers: usize) -> Arc<Ctl> {
         let cells = |n: usize| (0..n.max(1)).map(|_| Cell::default()).collect();
         Arc::new(Ctl {
@@ -35,15 +37,19 @@ impl Ctl {
             errors: AtomicU64::new(0),
         })
     }
+    /// Whether workers are to end.
     pub fn stopped(&self) -> bool {
         self.stop.load(Relaxed)
     }
+    /// Messages sent by all threads.
     pub fn sent(&self) -> u64 {
         self.sent.iter().map(|c| c.0.load(Relaxed)).sum()
     }
+    /// Messages received by all threads.
     pub fn recv(&self) -> u64 {
         self.recv.iter().map(|c| c.0.load(Relaxed)).sum()
     }
+    /// Counts an error and shows the first few.
     pub fn error(&self, what: &str) {
         if self.errors.fetch_add(1, Relaxed) < 5 {
             eprintln!("loadgen: {what}");
@@ -51,6 +57,7 @@ impl Ctl {
     }
 }
 
+/// The servers under load: where they listen, who they are.
 pub struct Target {
     pub servers: Vec<SocketAddr>,
     pub pids: Vec<i32>,
@@ -58,6 +65,7 @@ pub struct Target {
 }
 
 impl Target {
+    /// From `--servers`, `--pid`, `--user` and `--pass`.
     pub fn from(a: &Args) -> Target {
         let list = a.str("servers", "127.0.0.1:4222");
         let servers = list
@@ -88,6 +96,7 @@ impl Target {
         }
     }
 
+    /// Connection options with the credentials.
     pub fn opts(&self) -> ConnOpts {
         ConnOpts {
             user: self.user.clone(),
@@ -95,10 +104,12 @@ impl Target {
         }
     }
 
+    /// A connection to the first server.
     pub fn connect(&self) -> Conn {
         self.connect_to(self.servers[0])
     }
 
+    /// A connection to one of the servers.
     pub fn connect_to(&self, addr: SocketAddr) -> Conn {
         Conn::connect(addr, &self.opts()).unwrap_or_else(|e| die(&format!("connect {addr}: {e}")))
     }
@@ -108,6 +119,7 @@ impl Target {
 pub struct Perf(Option<(std::process::Child, std::path::PathBuf)>);
 
 impl Perf {
+    /// Starts counting if `--perf` was given.
     pub fn start(a: &Args, t: &Target) -> Perf {
         if !a.flag("perf") || t.pids.is_empty() {
             return Perf(None);
@@ -138,6 +150,7 @@ impl Perf {
         Perf(child.map(|c| (c, file)))
     }
 
+    /// Stops counting; figures per unit, or null.
     pub fn stop(self, units: u64) -> Value {
         let Some((mut child, file)) = self.0 else {
             return Value::Null;
@@ -200,6 +213,24 @@ pub fn timed(a: &Args, t: &Target, ctl: &Ctl, per_recv: bool) -> Value {
     v
 }
 
+/// Waits until the server has been quiet for a second: what closed is cleaned up by then.
+pub fn settle(t: &Target, limit: Duration) {
+    let deadline = std::time::Instant::now() + limit;
+    let mut last = Snap::take(&t.pids).cpu_ns();
+    let mut quiet = 0;
+    while quiet < 5 && std::time::Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(200));
+        let now = Snap::take(&t.pids).cpu_ns();
+        quiet = if now - last < 10_000_000 {
+            quiet + 1
+        } else {
+            0
+        };
+        last = now;
+    }
+}
+
+/// One histogram of many.
 pub fn merge_hists(hs: impl IntoIterator<Item = Hist>) -> Hist {
     let mut all = Hist::default();
     for h in hs {

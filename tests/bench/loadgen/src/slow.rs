@@ -26,11 +26,8 @@ fn healthy(mut c: Conn, want: u64, seen: Arc<AtomicU64>, patience: Duration) -> 
     while next < want {
         match c.frame() {
             Ok(Frame::Msg { body, .. }) => {
-                let bytes = c.slice(&body);
-                let seq = bytes
-                    .get(..8)
-                    .and_then(|b| b.try_into().ok())
-                    .map_or(u64::MAX, u64::from_le_bytes);
+                let stamp = c.slice(&body).first_chunk();
+                let seq = stamp.map_or(u64::MAX, |bytes| u64::from_le_bytes(*bytes));
                 if seq != next {
                     wrong += seq.abs_diff(next).min(want);
                 }

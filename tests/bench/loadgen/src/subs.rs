@@ -3,7 +3,7 @@
 use crate::args::{Args, die};
 use crate::cost::{Rng, Snap, r2, r4};
 use crate::pubsub::reader;
-use crate::run::{Ctl, Target, emit, timed};
+use crate::run::{Ctl, Target, emit, settle, timed};
 use crate::wire::{Conn, put_pub};
 use serde_json::json;
 use std::io::Write;
@@ -81,18 +81,7 @@ pub fn subs(a: &Args) {
     let _ = wr.join();
     let closing = Snap::take(&t.pids);
     let _ = rd.join(); // drops the connections: the server removes every subscription
-    let mut quiet = 0;
-    let mut last = closing.cpu_ns();
-    while quiet < 5 {
-        thread::sleep(Duration::from_millis(200));
-        let now = Snap::take(&t.pids).cpu_ns();
-        quiet = if now - last < 20_000_000 {
-            quiet + 1
-        } else {
-            0
-        };
-        last = now;
-    }
+    settle(&t, Duration::from_secs(60));
     let after = Snap::take(&t.pids);
     let nn = n as f64;
     v["bytes_per_sub"] = json!(r2((settled.rss_kb() as f64 - before.rss_kb() as f64)

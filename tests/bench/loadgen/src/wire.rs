@@ -10,10 +10,12 @@ use std::time::Duration;
 
 pub const RBUF: usize = 256 * 1024;
 
+/// An error of our own.
 pub fn other(msg: impl Into<String>) -> io::Error {
     io::Error::other(msg.into())
 }
 
+/// How to connect.
 pub struct ConnOpts {
     pub echo: bool,
     pub user: Option<(String, String)>,
@@ -52,6 +54,7 @@ pub enum Frame {
     Err(Range<usize>),
 }
 
+/// A connection: the socket, what was read and what is to be written.
 pub struct Conn {
     pub sock: TcpStream,
     pub info: serde_json::Value,
@@ -84,6 +87,7 @@ fn tcp(addr: SocketAddr, o: &ConnOpts) -> io::Result<TcpStream> {
 }
 
 impl Conn {
+    /// Connects, greets and waits until the server has answered.
     pub fn connect(addr: SocketAddr, o: &ConnOpts) -> io::Result<Conn> {
         let sock = tcp(addr, o)?;
         sock.set_nodelay(true)?;
@@ -118,6 +122,7 @@ impl Conn {
         Ok(c)
     }
 
+    /// The bytes of a range of the last frame.
     pub fn slice(&self, r: &Range<usize>) -> &[u8] {
         &self.rbuf[r.clone()]
     }
@@ -239,6 +244,7 @@ impl Conn {
         }
     }
 
+    /// Blocking: reads until a PONG.
     pub fn expect_pong(&mut self) -> io::Result<()> {
         loop {
             if let Frame::Pong = self.frame()? {
@@ -273,11 +279,13 @@ impl Conn {
     }
 }
 
+/// The number that decimal digits spell.
 pub fn digits(b: &[u8]) -> u64 {
     b.iter()
         .fold(0, |n, c| n * 10 + u64::from(c.wrapping_sub(b'0')))
 }
 
+/// Appends a number in decimal digits.
 pub fn put_num(out: &mut Vec<u8>, mut v: u64) {
     let mut tmp = [0u8; 20];
     let mut i = 20;
@@ -292,6 +300,7 @@ pub fn put_num(out: &mut Vec<u8>, mut v: u64) {
     out.extend_from_slice(&tmp[i..]);
 }
 
+/// Appends a PUB; an empty reply is left out.
 pub fn put_pub(out: &mut Vec<u8>, subject: &[u8], reply: &[u8], body: &[u8]) {
     out.extend_from_slice(b"PUB ");
     out.extend_from_slice(subject);
