@@ -20,6 +20,17 @@ impl fmt::Display for Position {
     }
 }
 
+impl Position {
+    /// The place of what was never in a file: made by a program.
+    pub fn nowhere() -> Self {
+        Position {
+            file: "-".into(),
+            line: 0,
+            column: 0,
+        }
+    }
+}
+
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
@@ -74,5 +85,23 @@ impl Map {
         self.entries
             .iter()
             .find(|e| e.key.eq_ignore_ascii_case(key))
+    }
+
+    /// Adds a key made by a program; one spelled just so gets the new value.
+    pub fn set(&mut self, key: impl Into<String>, value: Value) {
+        let (key, position) = (key.into(), Position::nowhere());
+        let node = Node {
+            value,
+            position: position.clone(),
+        };
+        match self.entries.iter_mut().find(|e| e.key == key) {
+            Some(entry) => entry.node = node,
+            None => self.entries.push(Entry {
+                key,
+                position,
+                node,
+                used_as_variable: false,
+            }),
+        }
     }
 }
