@@ -216,10 +216,16 @@ fn auth_callout(v: Item<'_>, r: &mut Reader, into: &mut Option<AuthCallout>) {
         return;
     }
     if callout.issuer.is_empty() {
-        r.error(v, "Authorization callouts require an issuer to be specified");
+        r.error(
+            v,
+            "Authorization callouts require an issuer to be specified",
+        );
     }
     if callout.auth_users.is_empty() {
-        r.error(v, "Authorization callouts require authorized users to be specified");
+        r.error(
+            v,
+            "Authorization callouts require authorized users to be specified",
+        );
     }
     *into = Some(callout);
 }
@@ -227,7 +233,10 @@ fn auth_callout(v: Item<'_>, r: &mut Reader, into: &mut Option<AuthCallout>) {
 fn issuer(v: Item<'_>, r: &mut Reader, into: &mut String) {
     r.text(v, into);
     if KeyKind::of(into) != Some(KeyKind::Account) {
-        r.error(v, format!("Expected callout user to be a valid public account nkey, got {into:?}"));
+        r.error(
+            v,
+            format!("Expected callout user to be a valid public account nkey, got {into:?}"),
+        );
     }
 }
 
@@ -235,6 +244,9 @@ fn xkey(v: Item<'_>, r: &mut Reader, into: &mut Option<String>) {
     r.text(v, into);
     let text = into.as_deref().unwrap_or_default();
     if KeyKind::of(text) != Some(KeyKind::Curve) {
-        r.error(v, format!("Expected callout xkey to be a valid public xkey, got {text:?}"));
+        r.error(
+            v,
+            format!("Expected callout xkey to be a valid public xkey, got {text:?}"),
+        );
     }
 }

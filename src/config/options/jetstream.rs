@@ -322,7 +322,8 @@ fn feature_flags(v: Item<'_>, r: &mut Reader, into: &mut JetStream) {
 }
 
 fn sync(v: Item<'_>, r: &mut Reader, into: &mut JetStream) {
-    into.sync_always = matches!(&v.node.value, Value::String(t) if t.eq_ignore_ascii_case("always"));
+    into.sync_always =
+        matches!(&v.node.value, Value::String(t) if t.eq_ignore_ascii_case("always"));
     if !into.sync_always {
         r.duration_or_default(v, &mut into.sync_interval);
     }

@@ -150,7 +150,10 @@ impl Reader {
         match v.node.value {
             Value::Bool(on) => {
                 let mode = if on { OcspMode::Auto } else { OcspMode::Never };
-                *into = Some(Ocsp { mode, urls: Vec::new() });
+                *into = Some(Ocsp {
+                    mode,
+                    urls: Vec::new(),
+                });
             }
             _ => self.presence(v, into, STAPLING_KEYS),
         }
@@ -159,7 +162,12 @@ impl Reader {
     /// `ocsp_cache`: on or off, or a block.
     pub fn ocsp_cache(&mut self, v: Item<'_>, into: &mut Option<OcspCache>) {
         match v.node.value {
-            Value::Bool(local) => *into = Some(OcspCache { local, ..OcspCache::default() }),
+            Value::Bool(local) => {
+                *into = Some(OcspCache {
+                    local,
+                    ..OcspCache::default()
+                })
+            }
             _ => self.presence(v, into, CACHE_KEYS),
         }
     }
@@ -167,7 +175,12 @@ impl Reader {
     /// `tls.ocsp_peer`: on or off, or a block.
     pub fn ocsp_peer(&mut self, v: Item<'_>, into: &mut Option<OcspPeer>) {
         match v.node.value {
-            Value::Bool(verify) => *into = Some(OcspPeer { verify, ..OcspPeer::default() }),
+            Value::Bool(verify) => {
+                *into = Some(OcspPeer {
+                    verify,
+                    ..OcspPeer::default()
+                })
+            }
             _ => self.presence(v, into, PEER_KEYS),
         }
     }

@@ -197,12 +197,27 @@ fn resolver_of_block(block: ResolverBlock) -> Result<Resolver, Vec<&'static str>
         _ => return Err(vec![BAD_RESOLVER]),
     };
     let wrong: Vec<&str> = [
-        (block.dir.is_empty(), "dir has no value and needs to point to a directory"),
+        (
+            block.dir.is_empty(),
+            "dir has no value and needs to point to a directory",
+        ),
         (full && block.ttl.is_some(), "FULL does not accept ttl"),
-        (!full && block.interval.is_some(), "CACHE does not accept sync"),
-        (!full && block.allow_delete, "CACHE does not accept allow_delete"),
-        (!full && block.hard_delete, "CACHE does not accept hard_delete"),
-        (block.hard_delete && !block.allow_delete, "hard_delete has no effect without delete"),
+        (
+            !full && block.interval.is_some(),
+            "CACHE does not accept sync",
+        ),
+        (
+            !full && block.allow_delete,
+            "CACHE does not accept allow_delete",
+        ),
+        (
+            !full && block.hard_delete,
+            "CACHE does not accept hard_delete",
+        ),
+        (
+            block.hard_delete && !block.allow_delete,
+            "hard_delete has no effect without delete",
+        ),
     ]
     .into_iter()
     .filter_map(|(is_wrong, message)| is_wrong.then_some(message))
@@ -233,7 +248,10 @@ fn resolver_of_block(block: ResolverBlock) -> Result<Resolver, Vec<&'static str>
 /// Account JWTs by account key; only their form is looked at.
 fn preload(v: Item<'_>, r: &mut Reader, into: &mut Vec<(String, String)>) {
     if !matches!(v.node.value, Value::Map(_)) {
-        return r.error(v, "preload should be a map of account_public_key:account_jwt");
+        return r.error(
+            v,
+            "preload should be a map of account_public_key:account_jwt",
+        );
     }
     let mut all = Vec::new();
     r.each_entry(v, |r, entry| {

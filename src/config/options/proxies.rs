@@ -34,6 +34,9 @@ fn trusted(proxies: &mut Proxies, v: Item<'_>, r: &mut Reader) {
     }
     match public_key {
         Some(text) if KeyKind::of(&text).is_some() => proxies.trusted.push(text),
-        other => r.error(v, format!("invalid proxy key {:?}", other.unwrap_or_default())),
+        other => r.error(
+            v,
+            format!("invalid proxy key {:?}", other.unwrap_or_default()),
+        ),
     }
 }

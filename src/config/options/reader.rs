@@ -337,15 +337,22 @@ impl Reader {
         }
     }
 
+    /// A whole number, or a text with one and perhaps a `%`; the caller says what is wrong.
+    pub fn percent(&mut self, v: Item<'_>) -> Option<i64> {
+        match &v.node.value {
+            Value::Integer(number) => Some(*number),
+            Value::String(text) => text.trim().trim_end_matches('%').parse().ok(),
+            _ => None,
+        }
+    }
+
     /// One of a few words, in any case.
     pub fn word<D: Clone>(&mut self, v: Item<'_>, into: &mut D, words: &[(&str, D)], wrong: &str) {
         match &v.node.value {
-            Value::String(text) => {
-                match words.iter().find(|(w, _)| w.eq_ignore_ascii_case(text)) {
-                    Some((_, value)) => *into = value.clone(),
-                    None => self.error(v, wrong.replace("{}", text)),
-                }
-            }
+            Value::String(text) => match words.iter().find(|(w, _)| w.eq_ignore_ascii_case(text)) {
+                Some((_, value)) => *into = value.clone(),
+                None => self.error(v, wrong.replace("{}", text)),
+            },
             _ => self.expected(v, "a string"),
         }
     }

@@ -276,16 +276,25 @@ impl Reader {
             return;
         }
         if tls.verify_cert_and_check_known_urls && place == TlsUse::Plain {
-            self.error(v, "verify_cert_and_check_known_urls not supported in this context");
+            self.error(
+                v,
+                "verify_cert_and_check_known_urls not supported in this context",
+            );
         }
-        tls.verify |= tls.verify_and_map
-            || tls.verify_cert_and_check_known_urls
-            || place == TlsUse::Mesh;
+        tls.verify |=
+            tls.verify_and_map || tls.verify_cert_and_check_known_urls || place == TlsUse::Mesh;
         for message in wrong_together(&tls) {
             self.error(v, message);
         }
         *into = Some(tls);
     }
+}
+
+/// The suite is one this server speaks: an AEAD with forward secrecy.
+pub(super) fn is_spoken(name: &str) -> bool {
+    let is_modern = name.starts_with("TLS_AES_") || name.starts_with("TLS_CHACHA20_");
+    let is_forward = name.starts_with("TLS_ECDHE_");
+    is_modern || (is_forward && (name.contains("_GCM_") || name.contains("_CHACHA20_POLY1305")))
 }
 
 /// What is wrong between the keys of one block.
@@ -348,7 +357,10 @@ fn known_names(
     let mut all = Vec::new();
     if matches!(&v.node.value, Value::Array(nodes) if nodes.is_empty()) {
         let key = v.key;
-        r.error(v, format!("error parsing tls config, '{key}' cannot be empty"));
+        r.error(
+            v,
+            format!("error parsing tls config, '{key}' cannot be empty"),
+        );
     }
     r.each_element(v, |r, element| {
         let mut name = String::new();
@@ -369,9 +381,15 @@ fn min_version(v: Item<'_>, r: &mut Reader, into: &mut TlsVersion) {
         "1.2" => *into = TlsVersion::V1_2,
         "1.3" => *into = TlsVersion::V1_3,
         "1.0" | "1.1" => {
-            r.error(v, format!("error parsing tls config: unsupported TLS version: TLS {text}"));
+            r.error(
+                v,
+                format!("error parsing tls config: unsupported TLS version: TLS {text}"),
+            );
         }
-        _ => r.error(v, format!("error parsing tls config: unknown version: {text}")),
+        _ => r.error(
+            v,
+            format!("error parsing tls config: unknown version: {text}"),
+        ),
     }
 }
 
@@ -395,7 +413,13 @@ fn pinned(v: Item<'_>, r: &mut Reader, into: &mut Vec<String>) {
 }
 
 fn handshake_first(v: Item<'_>, r: &mut Reader, into: &mut HandshakeFirst) {
-    let off = |on| if on { HandshakeFirst::On } else { HandshakeFirst::Off };
+    let off = |on| {
+        if on {
+            HandshakeFirst::On
+        } else {
+            HandshakeFirst::Off
+        }
+    };
     *into = match &v.node.value {
         Value::Bool(on) => off(*on),
         Value::String(text) => match text.to_ascii_lowercase().as_str() {
