@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+use super::reader::{Item, Reader};
 use super::secret::Secret;
 
 /// Why a text is no URL of a peer.
@@ -101,6 +102,30 @@ impl PeerUrl {
 impl fmt::Debug for PeerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.redacted())
+    }
+}
+
+impl Reader {
+    /// The URL of a peer; `what` names the kind of peer in the error.
+    pub fn peer_url(&mut self, v: Item<'_>, what: &str) -> Option<PeerUrl> {
+        let mut text = String::new();
+        self.text(v, &mut text);
+        match PeerUrl::parse(text.trim()) {
+            Ok(url) => Some(url),
+            Err(_) if text.is_empty() => None,
+            Err(error) => {
+                // The text is not shown: it may hold a password.
+                self.error(v, format!("error parsing {what} url: {error}"));
+                None
+            }
+        }
+    }
+
+    /// One URL of a peer, or several.
+    pub fn peer_urls(&mut self, v: Item<'_>, what: &str, into: &mut Vec<PeerUrl>) {
+        let mut all = Vec::new();
+        self.one_or_more(v, |r, element| all.extend(r.peer_url(element, what)));
+        *into = all;
     }
 }
 
