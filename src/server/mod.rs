@@ -7,10 +7,15 @@
 //! Invariants: nothing listens before everything it needs is there; a server that failed
 //! to start leaves nothing behind.
 
+pub mod banner;
 pub mod boot;
+pub mod files;
 pub mod identity;
 pub mod info;
 pub mod listeners;
+pub mod logging;
+pub mod signals;
+pub mod source;
 pub mod version;
 
 use std::net::SocketAddr;
@@ -21,6 +26,7 @@ use tokio::task::JoinHandle;
 
 use crate::client::Front;
 use crate::clock::Timestamp;
+use crate::config::error::ConfigError;
 use crate::config::options::Options;
 use crate::connection::close::CloseReason;
 use crate::tasks::Shards;
@@ -56,4 +62,22 @@ impl Server {
             client.link.close(CloseReason::ServerShutdown);
         }
     }
+}
+
+/// Runs a server until it is told to end. `program` is the name it goes by, `loaded` what
+/// `source` gave first.
+///
+/// # Errors
+/// What kept it from starting.
+// TO CONNECT: runtime, telemetry::install, Server::start, banner, files, signals.
+pub fn start_blocking(
+    program: &str,
+    loaded: source::Loaded,
+    source: source::Source,
+) -> Result<(), boot::StartError> {
+    let _ = (program, loaded, source);
+    Err(boot::StartError::Config(vec![ConfigError {
+        position: None,
+        message: "running a server from the command line is not connected yet".to_owned(),
+    }]))
 }
