@@ -10,6 +10,7 @@ pub mod include;
 pub mod lexer;
 pub mod options;
 pub mod parser;
+pub mod reload;
 pub mod render;
 pub mod units;
 pub mod value;

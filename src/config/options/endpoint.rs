@@ -4,6 +4,9 @@
 //!
 //! Absent: no default of any one listener; the block that owns the endpoint knows it.
 
+use super::reader::{Item, Reader};
+use crate::config::value::Value;
+
 /// The host and port of a listener.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Endpoint {
@@ -52,5 +55,53 @@ impl Endpoint {
     /// The port to bind, given the listener's default.
     pub fn port_or(&self, default: u16) -> Port {
         self.port.unwrap_or(Port::Fixed(default))
+    }
+}
+
+impl Reader {
+    /// `listen`: a port, or `host:port`.
+    pub fn listen(&mut self, v: Item<'_>, into: &mut Endpoint) {
+        match &v.node.value {
+            Value::Integer(_) => self.port(v, &mut into.port),
+            Value::String(text) => match split_host_port(text) {
+                None => self.error(v, format!("could not parse address string {text:?}")),
+                Some((host, port)) => match port.parse::<i64>().ok().and_then(port_of) {
+                    None => self.error(v, format!("could not parse port {port:?}")),
+                    Some(port) => {
+                        into.host = Some(host.to_owned());
+                        into.port = port;
+                    }
+                },
+            },
+            _ => self.expected(v, "host:port or a port"),
+        }
+    }
+
+    /// `port`: -1 is any free port, 0 the default.
+    pub fn port(&mut self, v: Item<'_>, into: &mut Option<Port>) {
+        match v.node.value {
+            Value::Integer(number) => match port_of(number) {
+                Some(port) => *into = port,
+                None => self.error(v, format!("{} must be from -1 to 65535", v.key)),
+            },
+            _ => self.expected(v, "an integer"),
+        }
+    }
+}
+
+fn port_of(number: i64) -> Option<Option<Port>> {
+    match number {
+        -1 => Some(Some(Port::Random)),
+        0 => Some(None),
+        _ => u16::try_from(number).ok().map(|p| Some(Port::Fixed(p))),
+    }
+}
+
+/// `host:port` or `[v6]:port` apart; the host may be empty.
+fn split_host_port(text: &str) -> Option<(&str, &str)> {
+    let (host, port) = text.rsplit_once(':')?;
+    match host.strip_prefix('[') {
+        Some(inner) => Some((inner.strip_suffix(']')?, port)),
+        None => (!host.contains(':')).then_some((host, port)),
     }
 }

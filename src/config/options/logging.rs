@@ -1,5 +1,8 @@
 //! What is logged, where to, and how log files rotate.
 
+use super::key::{Key, Reload::*, key};
+use super::reader::{Item, Reader};
+
 /// Logging.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Logging {
@@ -52,4 +55,55 @@ impl Default for Logging {
             reconnect_error_reports: 1,
         }
     }
+}
+
+#[rustfmt::skip]
+pub(super) const KEYS: &[Key<Logging>] = &[
+    key("debug", "boolean", "false", Yes, "true",
+        "Log decisions.",
+        |l, v, r| r.flag(v, &mut l.debug)),
+    key("trace", "boolean", "false", Yes, "true",
+        "Log protocol lines.",
+        |l, v, r| r.flag(v, &mut l.trace)),
+    key("trace_verbose", "boolean", "false", Yes, "true",
+        "Trace the system account too; implies `trace`.",
+        |l, v, r| implies_trace(v, r, &mut l.trace_verbose, &mut l.trace)),
+    key("trace_headers", "boolean", "false", Yes, "true",
+        "Trace headers only, without payload; implies `trace`.",
+        |l, v, r| implies_trace(v, r, &mut l.trace_headers, &mut l.trace)),
+    key("logtime", "boolean", "true", Yes, "false",
+        "Begin each line with the time.",
+        |l, v, r| r.flag(v, &mut l.logtime)),
+    key("logtime_utc", "boolean", "false", Yes, "true",
+        "That time in UTC.",
+        |l, v, r| r.flag(v, &mut l.logtime_utc)),
+    key("log_file|logfile", "path", "standard error", Yes, "/var/log/natter.log",
+        "Log to this file.",
+        |l, v, r| r.text(v, &mut l.log_file)),
+    key("logfile_size_limit|log_size_limit", "size", "0: never", No, "1MB",
+        "Bytes after which the log file is rotated.",
+        |l, v, r| r.number_or_none(v, &mut l.logfile_size_limit)),
+    key("logfile_max_num|log_max_num", "integer", "0: all", No, "5",
+        "Log files kept, the current one included.",
+        |l, v, r| r.number_or_none(v, &mut l.logfile_max_num)),
+    key("syslog", "boolean", "false", Yes, "true",
+        "Log to the local syslog. Not in this release.",
+        |l, v, r| r.flag(v, &mut l.syslog)),
+    key("remote_syslog", "URL", "none", Yes, "udp://127.0.0.1:514",
+        "Log to the syslog at this URL. Not in this release.",
+        |l, v, r| r.text(v, &mut l.remote_syslog)),
+    key("max_traced_msg_len", "integer", "0: all", Yes, "256",
+        "Bytes of a traced message that are logged.",
+        |l, v, r| r.number_or_none(v, &mut l.max_traced_msg_len)),
+    key("connect_error_reports", "integer", "3600", Yes, "10",
+        "Log every this many failed first attempts to connect to a peer.",
+        |l, v, r| r.number_or_default(v, &mut l.connect_error_reports)),
+    key("reconnect_error_reports", "integer", "1", Yes, "10",
+        "Log every this many failed attempts to reconnect to a peer.",
+        |l, v, r| r.number_or_default(v, &mut l.reconnect_error_reports)),
+];
+
+fn implies_trace(v: Item<'_>, r: &mut Reader, flag: &mut bool, trace: &mut bool) {
+    r.flag(v, flag);
+    *trace |= *flag;
 }

@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+use super::reader::{Item, Reader};
 use super::secret::Secret;
 
 /// Why a text is no URL of a peer.
@@ -44,7 +45,8 @@ impl PeerUrl {
     /// Takes a URL apart.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
         let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme)?;
-        if scheme.is_empty() || !scheme.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        let is_scheme_byte = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+        if scheme.is_empty() || !scheme.bytes().all(is_scheme_byte) {
             return Err(UrlError::Scheme);
         }
         let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -101,6 +103,30 @@ impl PeerUrl {
 impl fmt::Debug for PeerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.redacted())
+    }
+}
+
+impl Reader {
+    /// The URL of a peer; `what` names the kind of peer in the error.
+    pub fn peer_url(&mut self, v: Item<'_>, what: &str) -> Option<PeerUrl> {
+        let mut text = String::new();
+        self.text(v, &mut text);
+        match PeerUrl::parse(text.trim()) {
+            Ok(url) => Some(url),
+            Err(_) if text.is_empty() => None,
+            Err(error) => {
+                // The text is not shown: it may hold a password.
+                self.error(v, format!("error parsing {what} url: {error}"));
+                None
+            }
+        }
+    }
+
+    /// One URL of a peer, or several.
+    pub fn peer_urls(&mut self, v: Item<'_>, what: &str, into: &mut Vec<PeerUrl>) {
+        let mut all = Vec::new();
+        self.one_or_more(v, |r, element| all.extend(r.peer_url(element, what)));
+        *into = all;
     }
 }
 
@@ -163,6 +189,7 @@ mod tests {
     fn urls_come_apart() {
         for (text, user, password, address, path) in [
             ("nats://h", None, None, "h:1", ""),
+            ("nats-route://h:6222", None, None, "h:6222", ""),
             (
                 "nats://u:p%40q@h:6222/x",
                 Some("u"),

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::authorization::LinkAuthorization;
 use super::endpoint::Endpoint;
-use super::tls::Tls;
+use super::key::{Key, Reload::*, key};
+use super::tls::{Tls, TlsUse};
 
 /// The WebSocket listener.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,3 +66,62 @@ impl Default for Websocket {
         }
     }
 }
+
+#[rustfmt::skip]
+pub(super) const KEYS: &[Key<Websocket>] = &[
+    key("listen", "host:port", "off", No, "127.0.0.1:8080",
+        "Where clients connect.",
+        |w, v, r| r.listen(v, &mut w.endpoint)),
+    key("host|net", "string", "0.0.0.0", No, "127.0.0.1",
+        "The address of it.",
+        |w, v, r| r.text(v, &mut w.endpoint.host)),
+    key("port", "integer", "off", No, "8080",
+        "The port of it; -1 is any free one.",
+        |w, v, r| r.port(v, &mut w.endpoint.port)),
+    key("advertise", "host[:port]", "the bound address", No, "ws.example.com:443",
+        "Told to clients.",
+        |w, v, r| r.text(v, &mut w.advertise)),
+    key("tls", "tls", "needed unless no_tls", Yes, "{ cert_file: /tls/tls.crt, key_file: /tls/tls.key }",
+        "TLS of the listener.",
+        |w, v, r| r.tls(v, &mut w.tls, TlsUse::Plain)),
+    key("no_tls", "boolean", "false", No, "true",
+        "Do without TLS.",
+        |w, v, r| r.flag(v, &mut w.no_tls)),
+    key("same_origin", "boolean", "false", No, "true",
+        "The origin must be this server.",
+        |w, v, r| r.flag(v, &mut w.same_origin)),
+    key("allowed_origins|allowed_origin|allow_origins|allow_origin|origins|origin", "URL or array", "all",
+        No, "[\"https://example.com\"]",
+        "Origins that are accepted.",
+        |w, v, r| r.texts(v, &mut w.allowed_origins)),
+    key("handshake_timeout", "duration", "2s", No, "5s",
+        "Time the upgrade may take.",
+        |w, v, r| r.duration_or_default(v, &mut w.handshake_timeout)),
+    key("compression|compress", "boolean", "false", No, "true",
+        "Compress frames for clients that ask.",
+        |w, v, r| r.flag(v, &mut w.compression)),
+    key("authorization|authentication", "map", "as for clients", No, "{ token: s3cr3t }",
+        "What clients have to present.",
+        |w, v, r| r.listener_authorization(v, &mut w.authorization)),
+    key("no_auth_user", "string", "that of clients", No, "guest",
+        "The user of clients that present nothing.",
+        |w, v, r| r.text(v, &mut w.no_auth_user)),
+    key("jwt_cookie", "string", "none", No, "jwt",
+        "Cookie that holds a user JWT.",
+        |w, v, r| r.text(v, &mut w.jwt_cookie)),
+    key("user_cookie", "string", "none", No, "user",
+        "Cookie that holds a user name.",
+        |w, v, r| r.text(v, &mut w.user_cookie)),
+    key("pass_cookie", "string", "none", No, "pass",
+        "Cookie that holds a password.",
+        |w, v, r| r.text(v, &mut w.pass_cookie)),
+    key("token_cookie", "string", "none", No, "token",
+        "Cookie that holds a token.",
+        |w, v, r| r.text(v, &mut w.token_cookie)),
+    key("headers", "map of strings", "none", No, "{ X-Frame-Options: DENY }",
+        "Headers added to the answer of the upgrade.",
+        |w, v, r| r.named_texts(v, &mut w.headers)),
+    key("ping_interval", "duration", "that of clients", No, "30s",
+        "Time between pings.",
+        |w, v, r| r.duration(v, &mut w.ping_interval)),
+];
