@@ -1,0 +1,207 @@
+//! The files of the operating system.
+//!
+//! Invariants: a temporary file of [`Vfs::write_atomically`] stands beside its target
+//! and is gone when the call returns; the new content is on the disk before the name
+//! points at it.
+#![allow(clippy::disallowed_methods, reason = "the one room that touches files")]
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use super::{AppendFile, Error, Vfs};
+
+/// The files of the operating system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RealVfs;
+
+impl Vfs for RealVfs {
+    fn read(&self, path: &Path, bytes_max: u64) -> Result<Vec<u8>, Error> {
+        let file = File::open(path).map_err(|cause| Error::new("open", path, cause))?;
+        let mut content = Vec::new();
+        file.take(bytes_max.saturating_add(1))
+            .read_to_end(&mut content)
+            .map_err(|cause| Error::new("read", path, cause))?;
+        if content.len() as u64 > bytes_max {
+            let cause = format!("larger than {bytes_max} bytes");
+            let cause = io::Error::new(io::ErrorKind::FileTooLarge, cause);
+            return Err(Error::new("read", path, cause));
+        }
+        Ok(content)
+    }
+
+    fn open_append(&self, path: &Path, mode: u32) -> Result<Box<dyn AppendFile>, Error> {
+        let open = |cause| Error::new("open", path, cause);
+        let mut options = OpenOptions::new();
+        let file = options.append(true).create(true).mode(mode).open(path);
+        let file = file.map_err(open)?;
+        let len = file.metadata().map_err(open)?.len();
+        let path = path.to_owned();
+        Ok(Box::new(RealFile { file, path, len }))
+    }
+
+    fn write_atomically(&self, path: &Path, content: &[u8], mode: u32) -> Result<(), Error> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+        let written = (|| {
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(true).mode(mode);
+            let mut file = options.open(&temporary)?;
+            file.write_all(content)?;
+            file.sync_all()?;
+            fs::rename(&temporary, path)
+        })();
+        written.map_err(|cause| {
+            // The first error is the one that matters; what is left may not even exist.
+            let _ = fs::remove_file(&temporary);
+            Error::new("write", path, cause)
+        })
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), Error> {
+        fs::rename(from, to).map_err(|cause| Error::new("rename", from, cause))
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), Error> {
+        fs::remove_file(path).map_err(|cause| Error::new("remove", path, cause))
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<String>, Error> {
+        let list = |cause| Error::new("list", path, cause);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(path).map_err(list)? {
+            names.extend(entry.map_err(list)?.file_name().into_string().ok());
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn create_dir_all(&self, path: &Path) -> Result<(), Error> {
+        fs::create_dir_all(path).map_err(|cause| Error::new("mkdir", path, cause))
+    }
+}
+
+struct RealFile {
+    file: File,
+    path: PathBuf,
+    /// The length when opened and what was appended since.
+    len: u64,
+}
+
+impl AppendFile for RealFile {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let written = self.file.write_all(bytes);
+        written.map_err(|cause| Error::new("write", &self.path, cause))?;
+        self.len += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), Error> {
+        let synced = self.file.sync_data();
+        synced.map_err(|cause| Error::new("sync", &self.path, cause))
+    }
+
+    fn len(&self) -> u64 {
+        self.len
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vfs;
+
+    fn check(result: Result<impl std::fmt::Debug, Error>, expected: &str) {
+        assert_eq!(result.expect_err(expected).to_string(), expected);
+    }
+
+    #[test]
+    fn appended_bytes_stay_behind_those_of_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        for (text, len) in [("one ", 4), ("two", 7)] {
+            let mut file = RealVfs.open_append(&path, vfs::MODE_GROUP).unwrap();
+            file.append(text.as_bytes()).unwrap();
+            file.sync().unwrap();
+            assert_eq!(file.len(), len);
+        }
+        assert_eq!(RealVfs.read(&path, 7).unwrap(), b"one two");
+    }
+
+    #[test]
+    fn atomic_writing_leaves_nothing_but_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pid");
+        for content in ["1234", "5"] {
+            let mode = vfs::MODE_PRIVATE;
+            RealVfs
+                .write_atomically(&path, content.as_bytes(), mode)
+                .unwrap();
+            assert_eq!(RealVfs.read(&path, 10).unwrap(), content.as_bytes());
+        }
+        assert_eq!(RealVfs.list(dir.path()).unwrap(), ["pid"]);
+        let nowhere = dir.path().join("no").join("pid");
+        let text = format!("write {}: no such file or directory", nowhere.display());
+        check(RealVfs.write_atomically(&nowhere, b"", 0o600), &text);
+        // A directory cannot be replaced: the temporary file goes away all the same.
+        let taken = dir.path().join("taken");
+        RealVfs.create_dir_all(&taken).unwrap();
+        assert!(RealVfs.write_atomically(&taken, b"", 0o600).is_err());
+        assert_eq!(RealVfs.list(dir.path()).unwrap(), ["pid", "taken"]);
+    }
+
+    #[test]
+    fn a_larger_file_than_allowed_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("big");
+        RealVfs.write_atomically(&path, b"12345", 0o600).unwrap();
+        assert_eq!(RealVfs.read(&path, 5).unwrap(), b"12345");
+        let text = format!("read {}: larger than 4 bytes", path.display());
+        check(RealVfs.read(&path, 4), &text);
+    }
+
+    #[test]
+    fn files_without_a_length_are_read() {
+        let vfs: &dyn Vfs = &RealVfs;
+        let path = Path::new("/proc/self/comm");
+        assert!(!vfs.read_text(path, 100).unwrap().is_empty());
+    }
+
+    #[test]
+    fn text_is_utf8() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("text");
+        RealVfs.write_atomically(&path, b"\xff", 0o600).unwrap();
+        let vfs: &dyn Vfs = &RealVfs;
+        let text = format!("read {}: not UTF-8", path.display());
+        check(vfs.read_text(&path, 9), &text);
+    }
+
+    #[test]
+    fn names_move_and_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        RealVfs.create_dir_all(&at("d/e")).unwrap();
+        RealVfs.create_dir_all(&at("d/e")).unwrap();
+        for name in ["b", "a"] {
+            RealVfs.write_atomically(&at(name), b"", 0o600).unwrap();
+        }
+        RealVfs.rename(&at("b"), &at("c")).unwrap();
+        assert_eq!(RealVfs.list(dir.path()).unwrap(), ["a", "c", "d"]);
+        RealVfs.remove(&at("a")).unwrap();
+        assert_eq!(RealVfs.list(dir.path()).unwrap(), ["c", "d"]);
+        for result in [
+            RealVfs.remove(&at("a")),
+            RealVfs.rename(&at("a"), &at("b")),
+            RealVfs.list(&at("a")).map(|_| ()),
+            RealVfs.read(&at("a"), 1).map(|_| ()),
+        ] {
+            let error = result.expect_err("there is no `a`");
+            assert_eq!(
+                (error.kind(), error.path()),
+                (io::ErrorKind::NotFound, at("a").as_path())
+            );
+        }
+    }
+}
