@@ -293,7 +293,7 @@ def record_busy():
     time.sleep(0.1)
     GOLDEN["connz"].update({"busy " + (query or "plain"): server.get("/connz" + query) for query in [
         "", "?subs=1", "?subs=detail", "?auth=1", "?auth=1&subs=detail", "?state=closed", "?state=closed&auth=1&subs=1",
-        "?state=closed&subs=detail", "?state=any", "?state=ALL&sort=stop".replace("&sort=stop", ""), "?sort=subs", "?sort=bytes_to",
+        "?state=closed&subs=detail", "?state=any", "?state=ALL", "?sort=subs", "?sort=bytes_from",
         "?limit=1", "?limit=1&offset=1", "?offset=10", "?limit=-1&offset=-1", "?cid=2", "?cid=9999", "?cid=9999&state=closed",
         "?user=a&auth=1", "?acc=A&auth=1", "?acc=A&state=closed", "?acc=B", "?sort=reason&state=closed", "?sort=stop&state=closed",
         "?mqtt_client=x", "?user=a&state=all", "?limit=1&state=all"]})
