@@ -14,6 +14,8 @@ const UNORDERED: &[&str] = &[
     "account_statz",
     "imports",
     "exports",
+    "allow",
+    "deny",
 ];
 
 /// A case of a golden file.

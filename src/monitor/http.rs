@@ -177,3 +177,6 @@ fn into_response(reply: Reply) -> Response<Full<Bytes>> {
     }
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,7 +37,14 @@ pub mod query;
 pub mod subjects;
 
 pub mod prometheus;
+
+pub mod request_options;
+pub mod request_subjects;
 pub mod server_info;
+pub mod statsz;
+pub mod system_events;
+pub mod system_requests;
+pub mod user_info;
 
 pub mod http;
 pub mod routes;
