@@ -7,10 +7,15 @@ use std::time::Duration;
 use super::accountz::{
     ExportInfo, ImportInfo, LatencyInfo, MappingDestination, Offer, ResponseKind,
 };
+use super::go_format::{Float, Nanos, Time};
 use super::source::{
     AccountDetail, AccountSnapshot, AccountTraffic, ByKind, ConnectionSnapshot, ConnectionsAsk,
     Counters, PeerCertificate, ServerFacts, Source, SublistSnapshot, SubscriptionSnapshot,
     TlsSnapshot, Traffic,
+};
+use super::varz_sections::{
+    ClusterSection, DenyRules, GatewaySection, LeafnodeSection, MqttSection, RemoteGateway,
+    RemoteLeafnode, WebsocketSection,
 };
 use crate::clock::Timestamp;
 use crate::telemetry::process::Usage;
@@ -427,6 +432,129 @@ impl FakeSource {
             counters,
             open: vec![connection],
             closed: vec![Arc::new(closed)],
+            ..FakeSource::plain()
+        }
+    }
+
+    /// A server with every listener and link configured.
+    pub fn sections() -> Self {
+        let text = |text: &str| text.to_owned();
+        let local = || text("127.0.0.1");
+        let login = Float(1.5);
+        let tls_timeout = Float(3.0);
+        let not_after = Some(Time(at(0)));
+        let write_deadline = Nanos(Duration::from_secs(5));
+        let nowhere = || vec![text("127.0.0.1:1")];
+        let pinned = || {
+            let hash = "7f83b1657ff1fc53b92dc18148a1d65dfc2d4b1fa3d677284addd200126d9069";
+            vec![text(hash)]
+        };
+        let cluster = ClusterSection {
+            name: text("east"),
+            addr: local(),
+            cluster_port: 6222,
+            auth_timeout: login,
+            urls: nowhere(),
+            tls_timeout,
+            tls_required: true,
+            tls_verify: true,
+            pool_size: 3,
+            write_deadline,
+            write_timeout: text("retry"),
+            tls_cert_not_after: not_after,
+        };
+        let gateway = GatewaySection {
+            name: text("east"),
+            host: local(),
+            port: 7222,
+            auth_timeout: login,
+            tls_timeout,
+            tls_required: true,
+            tls_verify: true,
+            advertise: text("gw.example:7222"),
+            connect_retries: 5,
+            gateways: vec![RemoteGateway {
+                name: text("west"),
+                tls_timeout: Float(0.0),
+                urls: nowhere(),
+            }],
+            reject_unknown: true,
+            write_deadline,
+            write_timeout: text("retry"),
+            tls_cert_not_after: not_after,
+        };
+        let leafnode = LeafnodeSection {
+            host: local(),
+            port: 7422,
+            auth_timeout: login,
+            tls_timeout,
+            tls_required: true,
+            tls_verify: true,
+            remotes: vec![RemoteLeafnode {
+                local_account: text("A"),
+                tls_timeout: Float(4.0),
+                urls: nowhere(),
+                deny: Some(DenyRules {
+                    exports: vec![text("out.>")],
+                    imports: vec![text("in.>")],
+                }),
+                tls_ocsp_peer_verify: false,
+            }],
+            tls_ocsp_peer_verify: false,
+            write_deadline,
+            write_timeout: text("retry"),
+            tls_cert_not_after: not_after,
+        };
+        let mqtt = MqttSection {
+            host: local(),
+            port: 1883,
+            no_auth_user: text("a"),
+            auth_timeout: login,
+            tls_map: true,
+            tls_timeout,
+            tls_pinned_certs: pinned(),
+            js_domain: text("hub"),
+            ack_wait: Nanos(Duration::from_secs(10)),
+            max_ack_pending: 50,
+            tls_ocsp_peer_verify: false,
+            tls_cert_not_after: not_after,
+        };
+        let websocket = WebsocketSection {
+            host: local(),
+            port: 80,
+            advertise: text("ws.example:80"),
+            no_auth_user: text("a"),
+            handshake_timeout: Nanos(Duration::from_secs(3)),
+            auth_timeout: login,
+            tls_map: true,
+            tls_pinned_certs: pinned(),
+            same_origin: true,
+            allowed_origins: vec![text("https://example")],
+            compression: true,
+            tls_cert_not_after: not_after,
+            ..WebsocketSection::default()
+        };
+        let facts = ServerFacts {
+            server_name: text("golden"),
+            auth_required: true,
+            tls_required: true,
+            max_subscriptions: 7,
+            auth_timeout: Duration::from_secs(3),
+            cluster,
+            gateway,
+            leafnode,
+            mqtt,
+            websocket,
+            memory_limit: 1 << 30,
+            system_account: text("SYS"),
+            proxies: Some(vec![text(
+                "UAAACAQDAQCQMBYIBEFAWDANBYHRAEISCMKBKFQXDAMRUGY4DUPB63NN",
+            )]),
+            tls_cert_not_after: Some(at(0)),
+            ..facts()
+        };
+        FakeSource {
+            facts,
             ..FakeSource::plain()
         }
     }

@@ -95,6 +95,8 @@ fn varz_has_the_published_keys() {
     let sums = &["server_name", "subscriptions", "http_req_stats"];
     check_cases("varz", "plain", FakeSource::plain, sums);
     check_cases("varz", "tls", FakeSource::tls, sums);
+    let ports = &[sums, &["cluster_port"][..]].concat();
+    check_cases("varz", "sections", FakeSource::sections, ports);
     let quiet = || {
         let mut source = FakeSource::busy();
         source.counters.slow_consumers = Default::default();
@@ -339,4 +341,112 @@ fn base_path_has_one_slash_in_front() {
     for (configured, expected) in [("", ""), ("/", ""), ("base", "/base"), ("/a//b/", "/a/b")] {
         assert_eq!(base_path(configured), expected, "{configured:?}");
     }
+}
+
+/// The keys at `pointer` of the answer to `target`, in order.
+fn keys(source: FakeSource, target: &str, pointer: &str) -> String {
+    let body: Value = serde_json::from_str(&get(&monitor(source), "", target).body).expect("JSON");
+    let object = body.pointer(pointer).and_then(Value::as_object);
+    let keys: Vec<_> = object
+        .expect("an object")
+        .keys()
+        .map(String::as_str)
+        .collect();
+    keys.join(" ")
+}
+
+/// Keys that no recording has, between the ones they stand next to.
+#[test]
+fn rare_keys_of_varz_have_their_places() {
+    let mut source = FakeSource::tls();
+    let facts = &mut source.facts;
+    facts.http_base_path.clear();
+    facts.tls_ocsp_peer_verify = true;
+    facts.ip = "1.2.3.4".to_owned();
+    facts.connect_urls = vec!["1.2.3.4:4222".to_owned()];
+    facts.ws_connect_urls = vec!["1.2.3.4:80".to_owned()];
+    facts.trusted_operators_jwt = vec!["e".to_owned()];
+    facts.trusted_operators_claim = vec![serde_json::json!({})];
+    source.counters.pinned_account_fails = 1;
+    source.counters.ocsp_cache = Some(crate::monitor::varz_sections::OcspCache {
+        cache_type: "local".to_owned(),
+        cache_hits: 1,
+        cache_misses: 2,
+        cached_responses: 3,
+        cached_revoked_responses: 4,
+        cached_good_responses: 5,
+        cached_unknown_responses: 6,
+    });
+    let shown = keys(source, "/varz", "");
+    for expected in [
+        "tls_required tls_verify tls_ocsp_peer_verify ip connect_urls ws_connect_urls max_connections",
+        "feature_flags trusted_operators_jwt trusted_operators_claim system_account \
+         pinned_account_fails ocsp_peer_cache slow_consumer_stats",
+    ] {
+        assert!(shown.contains(expected), "{expected}\n{shown}");
+    }
+}
+
+#[test]
+fn rare_keys_of_connections_have_their_places() {
+    let mut source = FakeSource::tls();
+    let connection = &mut source.open[0];
+    connection.account = "A".to_owned();
+    connection.user = "u".to_owned();
+    connection.stalls = 1;
+    connection.jwt = "e".to_owned();
+    connection.issuer_key = "A".to_owned();
+    connection.tags = vec!["t".to_owned()];
+    connection.mqtt_client = "m".to_owned();
+    connection.proxy_key = "P".to_owned();
+    if let Some(tls) = &mut connection.tls {
+        tls.first = true;
+    }
+    connection.subscriptions = FakeSource::busy().open[2].subscriptions.clone();
+    let shown = keys(source, "/connz?auth=1&subs=1", "/connections/0");
+    let expected = "out_bytes stalls subscriptions name lang version tls_version tls_cipher_suite \
+                    tls_peer_certs tls_first authorized_user account subscriptions_list jwt \
+                    issuer_key name_tag tags mqtt_client proxy";
+    assert!(shown.ends_with(expected), "{shown}");
+}
+
+#[test]
+fn rare_keys_of_accounts_have_their_places() {
+    let mut source = FakeSource::busy();
+    let detail = source.details.get_mut("A").expect("an account");
+    detail.jwt = "e".to_owned();
+    detail.issuer_key = "O".to_owned();
+    detail.tags = vec!["t".to_owned()];
+    detail.claims = Some(serde_json::json!({}));
+    detail.claim_issues = vec![crate::monitor::source::ClaimIssue {
+        description: "d".to_owned(),
+        blocking: true,
+        time_check: false,
+    }];
+    detail.revoked_users = [("U".to_owned(), Timestamp::default())].into();
+    detail.responses = [("_R_.x".to_owned(), detail.imports[0].clone())].into();
+    detail.exports[0].token_req = true;
+    detail.exports[0].revoked_activations = [("A".to_owned(), Default::default())].into();
+    let shown = |pointer| {
+        keys(
+            FakeSource {
+                details: source.details.clone(),
+                ..FakeSource::busy()
+            },
+            "/accountz?acc=A",
+            pointer,
+        )
+    };
+    assert!(shown("/account_detail").ends_with(
+        "mappings exports imports jwt issuer_key name_tag tags decoded_jwt \
+         validation_result_jwt revoked_user sublist_stats responses"
+    ));
+    assert_eq!(
+        shown("/account_detail/exports/0"),
+        "subject type token_req response_type service_latency approved_accounts revoked_activations"
+    );
+    assert_eq!(
+        shown("/account_detail/validation_result_jwt/0"),
+        "description blocking time_check"
+    );
 }

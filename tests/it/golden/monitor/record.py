@@ -222,6 +222,58 @@ tls { cert_file: "@CERTS/server.pem", key_file: "@CERTS/server.key", ca_file: "@
 """
 
 
+SECTIONS = """
+server_name: golden
+listen: 127.0.0.1:-1
+http: 127.0.0.1:-1
+jetstream { store_dir: "@DIR/js", domain: hub }
+max_subs: 7
+tls { cert_file: "@CERTS/server.pem", key_file: "@CERTS/server.key", ca_file: "@CERTS/ca.pem" }
+proxies { trusted: [{key: "UAAACAQDAQCQMBYIBEFAWDANBYHRAEISCMKBKFQXDAMRUGY4DUPB63NN"}] }
+cluster {
+  name: east, listen: 127.0.0.1:-1, pool_size: 3, write_deadline: "5s", write_timeout: retry
+  authorization { user: r, password: r, timeout: 1.5 }
+  routes: ["nats://r:r@127.0.0.1:1"]
+  tls { cert_file: "@CERTS/server.pem", key_file: "@CERTS/server.key", ca_file: "@CERTS/ca.pem", timeout: 3 }
+}
+gateway {
+  name: east, listen: 127.0.0.1:-1, advertise: "gw.example:7222", connect_retries: 5, reject_unknown_cluster: true
+  authorization { user: g, password: g, timeout: 1.5 }
+  tls { cert_file: "@CERTS/server.pem", key_file: "@CERTS/server.key", ca_file: "@CERTS/ca.pem", timeout: 3 }
+  gateways: [{name: west, urls: ["nats://127.0.0.1:1"]}]
+}
+leafnodes {
+  listen: 127.0.0.1:-1
+  authorization { user: l, password: l, timeout: 1.5 }
+  tls { cert_file: "@CERTS/server.pem", key_file: "@CERTS/server.key", ca_file: "@CERTS/ca.pem", verify: true, timeout: 3 }
+  remotes: [{url: "nats-leaf://127.0.0.1:1", account: A, deny_imports: ["in.>"], deny_exports: ["out.>"], tls {timeout: 4}}]
+}
+websocket {
+  listen: 127.0.0.1:-1, advertise: "ws.example:80", no_auth_user: a, handshake_timeout: "3s", same_origin: true
+  allowed_origins: ["https://example"], compression: true, authorization { timeout: 1.5 }
+  tls { cert_file: "@CERTS/server.pem", key_file: "@CERTS/server.key", ca_file: "@CERTS/ca.pem", verify_and_map: true
+        pinned_certs: ["7f83b1657ff1fc53b92dc18148a1d65dfc2d4b1fa3d677284addd200126d9069"] }
+}
+mqtt {
+  listen: 127.0.0.1:-1, no_auth_user: a, ack_wait: "10s", max_ack_pending: 50, js_domain: hub, authorization { timeout: 1.5 }
+  tls { cert_file: "@CERTS/server.pem", key_file: "@CERTS/server.key", ca_file: "@CERTS/ca.pem", verify_and_map: true, timeout: 3
+        pinned_certs: ["7f83b1657ff1fc53b92dc18148a1d65dfc2d4b1fa3d677284addd200126d9069"] }
+}
+accounts { A { users: [{user: a, password: a}] }, SYS { users: [{user: sys, password: sys}] } }
+system_account: SYS
+"""
+
+
+def record_sections():
+    """Every section of /varz with as many fields as a configuration can fill."""
+    os.environ["GOMEMLIMIT"] = "1GiB"
+    server = Server(SECTIONS.replace("@CERTS", certificates()))
+    del os.environ["GOMEMLIMIT"]
+    GOLDEN["varz"]["sections"] = server.get("/varz")
+    GOLDEN["varz"]["sections"]["body"]["jetstream"] = {}  # not of interest here
+    server.stop(signal.SIGKILL)
+
+
 def record_plain():
     server = Server(PLAIN)
     index = {"root": server.get("/"), "missing": server.get("/nothing"),
@@ -422,6 +474,7 @@ GOLDEN = {}
 record_plain()
 record_busy()
 record_tls()
+record_sections()
 for name, cases in GOLDEN.items():
     save(name, cases)
 record_events()
