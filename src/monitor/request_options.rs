@@ -133,7 +133,8 @@ const fn described(value: &Value) -> &'static str {
     }
 }
 
-/// The text for a body that is no JSON.
+/// The text for a body that is no JSON: what is wrong, in the words of Go where its place is
+/// known; a broken word or number is told like any other unexpected character.
 fn syntax_error(body: &[u8], err: &serde_json::Error) -> BadOptions {
     if err.is_eof() {
         return BadOptions("unexpected end of JSON input".to_owned());
@@ -147,6 +148,10 @@ fn syntax_error(body: &[u8], err: &serde_json::Error) -> BadOptions {
     let place = [
         (
             "key must be a string",
+            "looking for beginning of object key string",
+        ),
+        (
+            "trailing comma",
             "looking for beginning of object key string",
         ),
         ("trailing characters", "after top-level value"),

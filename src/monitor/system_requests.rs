@@ -128,6 +128,7 @@ struct Envelope {
 #[derive(Serialize)]
 struct ApiError {
     code: u16,
+    #[serde(skip_serializing_if = "String::is_empty")]
     description: String,
 }
 
