@@ -149,16 +149,33 @@ class Trial:
         The server answers the publisher's PING after routing its messages, and the
         subscriber's PING after writing them, so two round trips bound the journey.
         """
-        await publisher.flush()
+        await self.flush(publisher)
         for sub in subscriptions:
-            await sub._conn.flush()
+            await self.flush(sub._conn)
             await self.until(f"{sub.subject} is handled", lambda: sub.pending_msgs == 0)
+
+    async def until_asked(self, what, question, deadline_s=DEADLINE_S):
+        """`until` for conditions that must be asked for, such as monitoring endpoints."""
+        end = time.monotonic() + deadline_s
+        while not await question():
+            if time.monotonic() > end:
+                raise TimeoutError(f"{what}: not within {deadline_s} s")
+
+    @staticmethod
+    async def flush(client):
+        """A round trip behind everything this client has sent.
+
+        `Client.flush` alone is not that: its PING overtakes what is still buffered.
+        """
+        await client._flush_pending(force_flush=True)
+        await client.flush()
 
     # Connections.
 
     async def connect(self, server, events=None, userinfo="", **options):
         """Connects without reconnecting (unless asked); closes at the scenario's end."""
-        options.setdefault("allow_reconnect", False)
+        if not options.setdefault("allow_reconnect", False):
+            options.update(max_reconnect_attempts=1, reconnect_time_wait=0.02)  # it retries the first connect, too
         options.setdefault("connect_timeout", 5)
         servers = options.pop("servers", None) or [self.contract.url(server, userinfo)]
         client = nats.NATS()
@@ -174,7 +191,7 @@ class Trial:
             messages.append(msg)
 
         sub = await client.subscribe(subject, queue=queue, cb=keep, **options)
-        await client.flush()
+        await self.flush(client)
         return sub, messages
 
     async def reply(self, client, subject, answer=None, queue=""):
@@ -183,7 +200,7 @@ class Trial:
             await msg.respond(msg.data if answer is None else answer)
 
         sub = await client.subscribe(subject, queue=queue, cb=respond)
-        await client.flush()
+        await self.flush(client)
         return sub
 
     async def control(self, path):

@@ -7,8 +7,9 @@ from nats import errors
 from kit import Events, scenario, texts
 
 
-async def as_account(t, name, events=None, **options):
-    return await t.connect("accounts", events, user=name, password=name, **options)
+async def as_account(t, user, events=None, **options):
+    """Connects as a user of the `accounts` server, where passwords equal names."""
+    return await t.connect("accounts", events, user=user, password=user, **options)
 
 
 async def account_of(client):
@@ -119,7 +120,7 @@ async def service_with_many_answers(t):
             await msg.respond(str(number).encode())
 
     await alpha.subscribe("svc.many", cb=respond)
-    await alpha.flush()
+    await t.flush(alpha)
     sub, seen = await t.collect(beta, "_INBOX.many")
     await beta.publish("svc.many", b"", reply="_INBOX.many")
     await t.becomes("all_answers_cross", lambda: texts(seen) == ["0", "1", "2", "3", "4"], why=lambda: texts(seen))
@@ -138,7 +139,6 @@ async def guest(t):
     t.equal("shares_the_guest_account", texts(seen), ["hello"])
     events = Events()
     try:
-        await as_account(t, "alpha", events) and None
         wrong = await t.connect("accounts", events, user="alpha", password="wrong")
         t.true("wrong_password_is_not_a_guest", not wrong.is_connected, "was let in")
     except Exception as error:

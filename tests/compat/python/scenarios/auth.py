@@ -85,7 +85,7 @@ async def jwt_permissions(t):
     events = Events()
     client = await t.connect("jwt", events, user_credentials=t.contract.auth["creds"])
     await client.publish("denied.x", b"")
-    await client.flush()
+    await t.flush(client)
     await t.becomes("denied_publish_is_told", lambda: events.has_error('permissions violation for publish to "denied.x"'),
                     why=lambda: events.errors)
     t.true("connection_stays", client.is_connected)

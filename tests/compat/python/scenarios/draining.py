@@ -17,16 +17,20 @@ async def subscription(t):
         seen.append(msg.data.decode())
 
     sub = await client.subscribe("drained", cb=slow)
-    await client.flush()
+    await t.flush(client)
     for number in range(20):
         await publisher.publish("drained", str(number).encode())
-    await publisher.flush()
-    await client.flush()
+    await t.flush(publisher)
+    await t.flush(client)
     draining = asyncio.ensure_future(sub.drain())
-    await t.until("the server forgets it", lambda: sub._closed or sub._conn.is_connected)
-    await client.flush()
+
+    async def forgotten():
+        listed = await t.monitor("plain", "/subsz?subs=1&test=drained")
+        return not [s for s in listed.get("subscriptions_list") or [] if s["subject"] == "drained"]
+
+    await t.until_asked("the server forgets it", forgotten)
     await publisher.publish("drained", b"too late")
-    await publisher.flush()
+    await t.flush(publisher)
     gate.set()
     await asyncio.wait_for(draining, 8)
     t.equal("what_was_there_is_handled_and_no_more", seen, [str(number) for number in range(20)])
@@ -47,16 +51,16 @@ async def connection(t):
 
     await client.subscribe("to.drainer", cb=forward)
     await client.subscribe("to.drainer", queue="q", cb=forward)
-    await client.flush()
+    await t.flush(client)
     for number in range(50):
         await publisher.publish("to.drainer", str(number).encode())
-    await publisher.flush()
-    await client.flush()
+    await t.flush(publisher)
+    await t.flush(client)
     await client.drain()
     await t.becomes("closes", lambda: client.is_closed)
     t.equal("closed_callback", events.closed, 1)
     t.equal("everything_is_handled", sorted(seen, key=int), sorted([str(n) for n in range(50)] * 2, key=int))
-    await listener.flush()
+    await t.flush(listener)
     await t.becomes("what_it_published_while_draining_arrives", lambda: len(heard_seen) == 100, why=lambda: len(heard_seen))
 
 
@@ -69,9 +73,9 @@ async def queue_member_loses_nothing(t):
     for number in range(500):
         await publisher.publish("handover", str(number).encode())
         if number == 250:
-            await publisher.flush()
+            await t.flush(publisher)
             draining = asyncio.ensure_future(one.drain())
-    await publisher.flush()
+    await t.flush(publisher)
     await draining
     await t.until("the first is gone", lambda: one.is_closed)
     for number in range(500, 600):
@@ -90,12 +94,13 @@ async def close(t):
     t.equal("closed_callback", events.closed, 1)
     await t.raises("publish_after_close", errors.ConnectionClosedError, client.publish("x", b""))
     await t.raises("subscribe_after_close", errors.ConnectionClosedError, client.subscribe("x"))
-    other = await t.connect("plain")
-    for _ in range(500):
-        await other.flush()
-        listed = await t.monitor("plain", f"/connz?state=closed&cid={client_id}")
-        if listed["connections"]:
-            break
+    listed = {}
+
+    async def is_closed():
+        listed.update(await t.monitor("plain", f"/connz?state=closed&cid={client_id}"))
+        return listed["connections"]
+
+    await t.until_asked("the server knows", is_closed)
     t.equal("server_knows_why", [c.get("reason") for c in listed["connections"]], ["Client Closed"])
 
 

@@ -20,7 +20,7 @@ async def stale_client(t):
     mute._process_ping = ignore
     await t.becomes("mute_client_is_put_out", lambda: mute.is_closed)
     t.true("reason", isinstance(mute.last_error, errors.StaleConnectionError), repr(mute.last_error))
-    await lively.flush()
+    await t.flush(lively)
     t.equal("answering_client_stays", (lively.is_connected, lively_events.disconnected), (True, 0))
 
 
@@ -36,7 +36,7 @@ async def stale_server(t):
     finally:
         await t.control("/signal/restart/resume")
     await t.becomes("client_comes_back", lambda: events.reconnected == 1 and client.is_connected)
-    await client.flush()
+    await t.flush(client)
     t.true("connection_works", client.is_connected)
 
 
@@ -47,8 +47,8 @@ async def slow_consumer(t):
     slow, publisher = await t.connect("slow", slow_events), await t.connect("slow", events)
     fast, fast_seen = await t.collect(await t.connect("slow"), "flood")
     await slow.subscribe("flood")
-    await slow.flush()
-    before = (await t.monitor("slow", "/varz"))["slow_consumers"]
+    await t.flush(slow)
+    before, client_id = (await t.monitor("slow", "/varz"))["slow_consumers"], slow.client_id
     slow._transport._io_writer.transport.pause_reading()
     chunk, sent, noticed = b"z" * 65536, 0, False
     while not noticed and sent < 4000:
@@ -62,7 +62,7 @@ async def slow_consumer(t):
     await t.becomes("it_is_cut_off", lambda: slow.is_closed)
     t.equal("publisher_stays", (publisher.is_connected, events.disconnected), (True, 0))
     t.equal("the_fast_reader_got_all", len(fast_seen), sent)
-    closed = await t.monitor("slow", f"/connz?state=closed&cid={slow.client_id}")
+    closed = await t.monitor("slow", f"/connz?state=closed&cid={client_id}")
     t.true("server_knows_why", closed["connections"] and "Slow Consumer" in closed["connections"][0]["reason"], closed)
 
 

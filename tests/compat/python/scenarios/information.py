@@ -50,7 +50,39 @@ async def flags_of_demanding_servers(t):
 
 @scenario
 async def advertised_address(t):
-    events = Events()
-    client = await t.connect("advertise", events)
-    t.true("connect_urls", "127.0.0.2:4999" in (client._server_info.get("connect_urls") or []), client._server_info)
-    t.equal("discovered_servers", [url.netloc for url in client.discovered_servers], ["127.0.0.2:4999"])
+    client = await t.connect("advertise")
+    t.equal("host_and_port", (client._server_info["host"], client._server_info["port"]), ("127.0.0.2", 4999))
+
+
+@scenario
+async def other_servers_of_the_cluster(t):
+    """Each INFO lists both members; a client of one finds the other, and goes there when it must."""
+    expected = {f"127.0.0.1:{t.contract.server(name)['port']}" for name in ("pair_a", "pair_b")}
+    events, newcomer_events = Events(), Events()
+
+    async def both_known():
+        probe = await t.connect("pair_a")
+        return set(probe._server_info.get("connect_urls") or []) == expected
+
+    await t.until_asked("the pair has met", both_known)
+    client = await t.connect("pair_a", events, allow_reconnect=True, reconnect_time_wait=0.05, max_reconnect_attempts=-1)
+    t.equal("connect_urls", set(client._server_info["connect_urls"]), expected)
+    other = f"127.0.0.1:{t.contract.server('pair_b')['port']}"
+    t.equal("discovered_servers", [url.netloc for url in client.discovered_servers], [other])
+    sub, seen = await t.collect(client, "across")
+    await t.control("/stop/pair_a")
+    await t.becomes("finds_the_other", lambda: events.reconnected == 1 and client.connected_url.netloc == other)
+    await t.flush(client)
+    await client.publish("across", b"hi")
+    await t.settle(client, sub)
+    t.equal("subscription_moved_along", len(seen), 1)
+
+    async def one_forgotten():
+        probe = await t.connect("pair_b")
+        return set(probe._server_info.get("connect_urls") or []) <= {other}
+
+    await t.until_asked("the one that left is forgotten", one_forgotten)
+    watcher = await t.connect("pair_b", newcomer_events)
+    await t.control("/start/pair_a")
+    await t.becomes("newcomer_is_announced", lambda: newcomer_events.discovered >= 1)
+    t.true("watcher_stays", watcher.is_connected)

@@ -38,7 +38,7 @@ async def fan_in_and_out(t):
     kept = [await t.collect(client, "fan") for client in subscribers]
     for index, publisher in enumerate(publishers):
         await publisher.publish("fan", str(index).encode())
-        await publisher.flush()
+        await t.flush(publisher)
     await t.settle(publishers[0], *[sub for sub, _ in kept])
     for index, (_, seen) in enumerate(kept):
         t.equal(f"subscriber_{index}_hears_all", texts(seen), ["0", "1", "2"])
@@ -117,7 +117,7 @@ async def queue_groups(t):
     # Members that leave no longer get a share.
     await members[0][0].unsubscribe()
     await members[1][0]._conn.close()
-    await members[0][0]._conn.flush()
+    await t.flush(members[0][0]._conn)
     before = [len(seen) for _, seen in members]
     for _ in range(50):
         await publisher.publish("work.item", b"late")
@@ -190,11 +190,11 @@ async def auto_unsubscribe(t):
     publisher, subscriber = await t.connect("plain"), await t.connect("plain")
     sub, seen = await t.collect(subscriber, "auto")
     await sub.unsubscribe(limit=5)
-    await subscriber.flush()
+    await t.flush(subscriber)
     for number in range(10):
         await publisher.publish("auto", str(number).encode())
-    await publisher.flush()
-    await subscriber.flush()
+    await t.flush(publisher)
+    await t.flush(subscriber)
     await t.becomes("stops_at_the_limit", lambda: texts(seen) == ["0", "1", "2", "3", "4"])
     listed = await t.monitor("plain", "/subsz?subs=1&test=auto")
     t.equal("server_forgot_it", [s for s in listed.get("subscriptions_list") or [] if s["subject"] == "auto"], [])
@@ -208,7 +208,7 @@ async def unsubscribe(t):
     await publisher.publish("leave", b"before")
     await t.settle(publisher, leaving, staying)
     await leaving.unsubscribe()
-    await subscriber.flush()
+    await t.flush(subscriber)
     await publisher.publish("leave", b"after")
     await t.settle(publisher, staying)
     t.equal("nothing_after_leaving", texts(leaving_seen), ["before"])
@@ -221,7 +221,7 @@ async def iteration_and_next_message(t):
     sub = await client.subscribe("pulled")
     for number in range(3):
         await client.publish("pulled", str(number).encode())
-    await client.flush()
+    await t.flush(client)
     first = await sub.next_msg(timeout=5)
     t.equal("next_msg", first.data, b"0")
     rest = []

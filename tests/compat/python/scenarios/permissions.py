@@ -13,14 +13,14 @@ async def _as(t, user, events=None):
 
 async def _publish_refused(t, what, client, events, subject, reply=""):
     await client.publish(subject, b"", reply=reply)
-    await client.flush()
+    await t.flush(client)
     await t.becomes(what, lambda: events.has_error(f'permissions violation for publish to "{subject}"'),
                     why=lambda: events.errors)
 
 
 async def _subscribe_refused(t, what, client, events, subject, queue=""):
     await client.subscribe(subject, queue=queue)
-    await client.flush()
+    await t.flush(client)
     told = f'permissions violation for subscription to "{subject}"'
     if queue:
         told += f' using queue "{queue}"'
@@ -96,7 +96,7 @@ async def queues(t):
     t.equal("allowed_queues_are_silent", events.errors, [])
     await _subscribe_refused(t, "other_queue", queuer, events, "work", "v2")
     await queuer.subscribe("work")
-    await queuer.flush()
+    await t.flush(queuer)
     await t.becomes("without_a_queue", lambda: any(str(e).lower().rstrip("'").endswith('subscription to "work"') for e in events.errors),
                     why=lambda: events.errors)
     await admin.publish("work", b"x")

@@ -25,7 +25,7 @@ async def resubscribes_and_flushes(t):
     await t.becomes("reconnected_callback", lambda: events.reconnected == 1 and other_events.reconnected == 1)
     t.true("is_connected", client.is_connected)
     await t.becomes("buffered_publish_arrives", lambda: texts(seen) == ["written while away"], why=lambda: texts(seen))
-    await client.flush()
+    await t.flush(client)
     await other.publish("back.q", b"again")
     await t.settle(other, sub, queued)
     t.equal("subscription_is_back", texts(seen)[1:], ["again"])
@@ -40,14 +40,14 @@ async def auto_unsubscribe_survives(t):
     sub, seen = await t.collect(client, "rest")
     await sub.unsubscribe(limit=3)
     await client.publish("rest", b"1")
-    await client.flush()
+    await t.flush(client)
     await t.until("first message", lambda: len(seen) == 1)
     await t.control("/restart/restart")
     await t.until("reconnects", lambda: events.reconnected == 1)
-    await client.flush()
+    await t.flush(client)
     for number in (2, 3, 4, 5):
         await client.publish("rest", str(number).encode())
-    await client.flush()
+    await t.flush(client)
     await t.becomes("only_the_rest", lambda: texts(seen) == ["1", "2", "3"], why=lambda: texts(seen))
 
 
@@ -59,7 +59,7 @@ async def again_and_again(t):
     for number in range(3):
         await t.control("/restart/restart")
         await t.until("reconnects", lambda: events.reconnected == number + 1 and client.is_connected)
-        await client.flush()
+        await t.flush(client)
         await client.publish("rounds", str(number).encode())
         await t.settle(client, sub)
     t.equal("works_after_every_restart", texts(seen), ["0", "1", "2"])
@@ -75,7 +75,7 @@ async def goes_to_another_server(t):
     await t.control("/stop/restart")
     await t.becomes("reconnects_elsewhere", lambda: events.reconnected == 1)
     t.equal("second_in_the_list", client._server_info["server_name"], "compat-plain")
-    await client.flush()
+    await t.flush(client)
     await client.publish("moved", b"here")
     await t.settle(client, sub)
     t.equal("subscription_moved_along", texts(seen), ["here"])
@@ -116,7 +116,7 @@ async def reload(t):
     t.equal("first_was_not_disturbed", (events.disconnected, texts(seen)), (0, ["hi"]))
     await t.control("/config/reload/base")
     await t.becomes("removed_user_is_put_out", lambda: second.is_closed)
-    await stays.flush()
+    await t.flush(stays)
     t.true("first_still_stays", stays.is_connected and events.disconnected == 0)
 
 

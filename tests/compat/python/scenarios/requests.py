@@ -34,7 +34,7 @@ async def headers_both_ways(t):
         await service.publish(msg.reply, b"seen", headers={"Echo": msg.headers["Ask"]})
 
     await service.subscribe("headers.ask", cb=respond)
-    await service.flush()
+    await t.flush(service)
     answer = await client.request("headers.ask", b"", timeout=5, headers={"Ask": "why"})
     t.equal("header_in_answer", answer.headers, {"Echo": "why"})
 
@@ -58,7 +58,7 @@ async def responder_appears_and_leaves(t):
     sub = await t.reply(service, "sometimes", b"here")
     t.equal("while_present", (await client.request("sometimes", timeout=5)).data, b"here")
     await sub.unsubscribe()
-    await service.flush()
+    await t.flush(service)
     await t.raises("after_leaving", errors.NoRespondersError, client.request("sometimes", timeout=5))
 
 

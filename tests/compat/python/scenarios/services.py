@@ -5,7 +5,7 @@ import json
 import nats.micro
 from nats.micro.service import ServiceInfo, ServicePing, ServiceStats
 
-from kit import scenario, texts
+from kit import Trial, scenario, texts
 
 
 async def _gather(t, client, subject, count):
@@ -14,7 +14,7 @@ async def _gather(t, client, subject, count):
     sub, seen = await t.collect(client, inbox)
     await client.publish(subject, b"", reply=inbox)
     await t.until(f"{count} answers to {subject}", lambda: len(seen) >= count)
-    await client.flush()
+    await t.flush(client)
     return [json.loads(m.data) for m in seen]
 
 
@@ -29,7 +29,7 @@ async def _start(client, **options):
     await service.add_endpoint(name="default", subject="double.it", handler=double)
     group = service.add_group(name="maths")
     await group.add_endpoint(name="twice", handler=double, metadata={"kind": "pure"})
-    await client.flush()
+    await Trial.flush(client)
     return service
 
 
@@ -75,7 +75,7 @@ async def statistics(t):
     t.true("both_instances_worked", min(counts) > 5, counts)
     for service in services:
         await service.stop()
-    await client.flush()
+    await t.flush(client)
     sub, seen = await t.collect(client, "gone.inbox")
     await client.publish("$SRV.PING", b"", reply="gone.inbox")
     await t.becomes("stopped_services_are_gone", lambda: len(seen) == 1 and (seen[0].headers or {}).get("Status") == "503",

@@ -19,7 +19,7 @@ async def connect_and_disconnect_events(t):
     go, departures = await t.collect(watcher, "$SYS.ACCOUNT.GAMMA.DISCONNECT")
     client = await as_account(t, "gamma", name="watched")
     await client.publish("counted", b"12345")
-    await client.flush()
+    await t.flush(client)
     client_id = client.client_id
 
     def of_client(messages):
@@ -36,7 +36,7 @@ async def connect_and_disconnect_events(t):
     event = of_client(departures)[0]
     t.equal("disconnect_type", event["type"], "io.nats.server.advisory.v1.client_disconnect")
     t.equal("disconnect_reason", event["reason"], "Client Closed")
-    t.equal("disconnect_counts", (event["received"]["msgs"], event["received"]["bytes"]), (1, 5))
+    t.equal("disconnect_counts", (event["sent"]["msgs"], event["sent"]["bytes"]), (1, 5))
 
 
 @scenario
@@ -81,7 +81,7 @@ async def only_for_the_system_account(t):
     come, arrivals = await t.collect(watcher, "$SYS.ACCOUNT.GAMMA.>")
     await late.close()
     await t.until("system account hears", lambda: len(arrivals) >= 1)
-    await client.flush()
+    await t.flush(client)
     t.equal("others_hear_no_events", len(seen), 0)
     try:
         answer = await client.request("$SYS.REQ.SERVER.PING.VARZ", b"", timeout=0.5)
