@@ -18,6 +18,17 @@ scenario("information/fields", async (t) => {
   t.true("client_ids_grow", info.client_id > 0 && other.info.client_id > info.client_id, other.info);
 });
 
+scenario("information/told_after_connect", async (t) => {
+  // The first PING is answered by one more INFO, which says whose account this is.
+  const client = await t.connect("accounts", { user: "alpha", pass: "alpha" });
+  await client.flush();
+  t.equal("connect_info", client.info.connect_info, true);
+  t.equal("account", client.info.remote_account, "ALPHA");
+  const system = await t.connect("accounts", { user: "sys", pass: "sys" });
+  await system.flush();
+  t.equal("system_account", [system.info.remote_account, system.info.acc_is_sys], ["SYS", true]);
+});
+
 scenario("information/connection_is_listed", async (t) => {
   const client = await t.connect("plain", { name: "listed one" });
   const { connections } = await t.monitor("plain", `/connz?cid=${client.info.client_id}`);
@@ -28,8 +39,10 @@ scenario("information/flags_of_demanding_servers", async (t) => {
   const users = await t.connect("users", { user: "alice", pass: "wonderland" });
   t.equal("auth_required", users.info.auth_required, true);
   const seed = new TextEncoder().encode(contract.auth.nkey_seed);
-  const nkey = await t.connect("nkey", { authenticator: nkeyAuthenticator(seed) });
-  t.true("nonce", nkey.info.nonce?.length >= 11, nkey.info);
+  const sign = nkeyAuthenticator(seed);
+  let given;
+  await t.connect("nkey", { authenticator: (nonce) => sign((given = nonce)) });
+  t.true("nonce", given?.length >= 11, given);
   const tls = await t.connect("tls", { tls: tlsOptions() });
   t.equal("tls_required", tls.info.tls_required, true);
   const verify = await t.connect("tls_verify", { tls: tlsOptions("client") });
