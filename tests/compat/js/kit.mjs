@@ -182,10 +182,11 @@ export class Trial {
     return sub;
   }
 
-  /** Moves a server through the harness; returns when it has happened. */
+  /** Moves a server through the harness; returns its answer when it has happened. */
   async control(path) {
     const answer = await (await fetch(contract.control + path)).json();
     if (!answer.ok) throw new Error(`${path}: ${answer.error}`);
+    return answer;
   }
 
   /** One monitoring endpoint's JSON. */
