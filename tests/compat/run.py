@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -197,7 +198,6 @@ def main():
         if options.keep:
             print(f"kept: {scratch}")
         else:
-            import shutil
             shutil.rmtree(scratch, ignore_errors=True)
 
     for tally in tallies.values():
