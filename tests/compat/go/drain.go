@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -48,7 +49,7 @@ func drainConnection(t *T) {
 	t.flush(nc)
 	t.must(nc.Drain(), "drain")
 	_, err := nc.SubscribeSync("drain.more")
-	t.is("refuses_new_subscriptions", err == nats.ErrConnectionDraining || err == nats.ErrConnectionClosed, err)
+	t.is("refuses_new_subscriptions", errors.Is(err, nats.ErrConnectionDraining) || errors.Is(err, nats.ErrConnectionClosed), err)
 	t.eventually("closes_in_the_end", func() bool { return life.saw("closed") && nc.IsClosed() })
 	t.publish(sender, "drain.answers", "end")
 	t.equal("answers_leave_before_it_closes", t.texts(answers), want)

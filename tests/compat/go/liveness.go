@@ -56,8 +56,7 @@ func (t *T) staleConnections() int {
 // livenessStaleServer pings a process that is stopped, and finds it again later.
 func livenessStaleServer(t *T) {
 	life := new(events)
-	nc := t.connect("restart", append(life.options(), nats.PingInterval(100*time.Millisecond), nats.MaxPingsOutstanding(2),
-		nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))...)
+	nc := t.connect("restart", stubborn(life, nats.PingInterval(100*time.Millisecond), nats.MaxPingsOutstanding(2))...)
 	t.control("/signal/restart/pause")
 	t.eventually("unanswered_pings_end_the_connection", func() bool { return life.saw("disconnected") })
 	t.errorIs("with_the_librarys_error", life.disconnectCause(), nats.ErrStaleConnection)

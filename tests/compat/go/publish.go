@@ -36,9 +36,6 @@ func connectInfo(t *T) {
 	t.is("client_ids_grow", second > first, first, second)
 	ip, err := nc.GetClientIP()
 	t.is("client_ip_is_loopback", err == nil && ip.Equal(net.IPv4(127, 0, 0, 1)), ip, err)
-
-	advertised := t.connect("advertise")
-	t.equal("advertised_url_is_discovered", advertised.DiscoveredServers(), []string{"nats://127.0.0.2:4999"})
 }
 
 func publishDelivery(t *T) {

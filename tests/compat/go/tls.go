@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -79,7 +80,7 @@ func tlsClientCertificate(t *T) {
 	_, err = t.dial("tls_verify", t.trusted(), nats.ClientCert(tlsEnv.StrangerCert, tlsEnv.StrangerKey))
 	t.noError("of_anybody_it_signed", err)
 	_, err = t.dial("tls_verify", t.trusted())
-	t.errorHas("none_is_refused", err, "certificate required")
+	t.is("none_is_refused", wantsCertificate(err), err)
 	_, err = t.dial("tls_verify", t.trusted(), nats.ClientCert(tlsEnv.ForeignCert, tlsEnv.ForeignKey))
 	t.is("another_authoritys_is_refused", err != nil, err)
 	_, err = t.dial("tls", t.trusted(), nats.ClientCert(tlsEnv.ForeignCert, tlsEnv.ForeignKey))
@@ -96,7 +97,14 @@ func tlsMappedUser(t *T) {
 	_, err = t.dial("tls_map", t.trusted(), nats.ClientCert(tlsEnv.StrangerCert, tlsEnv.StrangerKey))
 	t.errorIs("an_unmapped_one_is_not", err, nats.ErrAuthorization)
 	_, err = t.dial("tls_map", t.trusted())
-	t.errorHas("none_is_refused", err, "certificate required")
+	t.is("none_is_refused", wantsCertificate(err), err)
+}
+
+// wantsCertificate tells a refusal for want of a certificate. With TLS 1.3 it
+// comes after the client's half of the handshake: as an alert, or as a closed
+// connection when the client was writing already.
+func wantsCertificate(err error) bool {
+	return errors.Is(err, nats.ErrTLS) || err != nil && strings.Contains(err.Error(), "certificate required")
 }
 
 func tlsHandshakeFirst(t *T) {
