@@ -93,7 +93,7 @@ func permissionQueue(t *T) {
 	}
 	admin, _ := t.restricted("admin")
 	nc, _ := t.restricted("queuer")
-	member := t.queueSubscribe(nc, "work", "v1")
+	member := t.queueSubscribe(nc, "work", "v1.alone")
 	t.publish(admin, "work", "job")
 	t.equal("an_allowed_member_works", string(t.next(member).Data), "job")
 	t.flush(admin)
