@@ -130,9 +130,12 @@ def run_language(language, options, command, material, scratch):
             print(f"  {line}", flush=True)
 
     with Fleet(command, configs.SERVERS, material, scratch / language) as fleet:
+        for name, reason in fleet.unstarted.items():
+            on_line(f"not ok {language}/server_{name}_starts: {reason}")
         door = control.serve(fleet)
         contract = {"control": door.url, "tls": material.tls, "auth": material.auth,
-                    "servers": {name: server.describe() for name, server in fleet.servers.items()}}
+                    "servers": {name: server.describe() for name, server in fleet.servers.items()
+                                if name not in fleet.unstarted}}
         described = scratch / f"{language}.json"
         described.write_text(json.dumps(contract, indent=2))
         environment.update(flatten(contract), NATTER_COMPAT=str(described))

@@ -2,7 +2,8 @@
 
 `SERVERS` maps a server name to a function from `Material` to a dictionary of
 variants; `base` is the one it starts with. Ports, monitoring and names are added
-by `supervisor.py`. The README's tables describe the same thing for readers.
+by `supervisor.py`. It also fills in `@cluster_port@` (chosen by the server, then
+kept) and `@route:NAME@` (the cluster address of a server started earlier). The README's tables describe the same thing for readers.
 """
 
 from dataclasses import dataclass
@@ -139,4 +140,6 @@ SERVERS = {
     "lame": _same('lame_duck_grace_period: "2s"\nlame_duck_duration: "30s"\n'),
     "reload": lambda m: {"base": _reload_users("first"), "more": _reload_users("first", "second")},
     "advertise": _same('client_advertise: "127.0.0.2:4999"\n'),
+    "pair_a": _same('cluster { name: pair, listen: "127.0.0.1:@cluster_port@" }\n'),
+    "pair_b": _same('cluster { name: pair, listen: "127.0.0.1:@cluster_port@", routes: [ "@route:pair_a@" ] }\n'),
 }

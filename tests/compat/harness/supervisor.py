@@ -1,11 +1,12 @@
 """Server processes: start on ports of their own choice, stop, restart, signal.
 
 A server is started with `port: -1` and tells its ports through `ports_file_dir`;
-from then on it keeps the client port, so that clients can come back to it.
+from then on it keeps them, so that clients and routes can come back to it.
 Every wait here is on a condition with a deadline; none is a plain sleep.
 """
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -44,6 +45,7 @@ class Server:
         # A reload must repeat the ports its process was started with, even -1.
         self.ports_started_with = (-1, -1)
         folder.mkdir(parents=True, exist_ok=True)
+        self.route, self.cluster_port = None, -1
         self.config, self.log = folder / "server.conf", folder / "server.log"
 
     def _write_config(self):
@@ -51,7 +53,7 @@ class Server:
         self.config.write_text(
             f'server_name: "compat-{self.name}"\nlisten: "127.0.0.1:{port}"\n'
             f'http: "127.0.0.1:{monitor_port}"\nports_file_dir: "{self.folder}"\n'
-            + self.variants[self.variant])
+            + self.variants[self.variant].replace("@cluster_port@", str(self.cluster_port)))
 
     def launch(self):
         """Starts the process without waiting for it, so that many start side by side."""
@@ -71,6 +73,9 @@ class Server:
         ports = wait_for(f"{self.name} writes its ports file", START_DEADLINE_S, self._ports)
         self.port = urlsplit(ports["nats"][0]).port
         self.monitor_port = urlsplit(ports["monitoring"][0]).port
+        if ports.get("cluster"):
+            self.route = ports["cluster"][0]
+            self.cluster_port = urlsplit(self.route).port
         wait_for(f"{self.name} listens", START_DEADLINE_S, self._listens)
 
     def _ports(self):
@@ -152,23 +157,43 @@ class Server:
                 "name": f"compat-{self.name}", "monitor": f"http://127.0.0.1:{self.monitor_port}"}
 
 
+ROUTE = re.compile("@route:([a-z_]+)@")
+
+
 class Fleet:
-    """All servers of one language's run. A context manager: leaving stops every process."""
+    """All servers of one language's run. A context manager: leaving stops every process.
+
+    A server that does not start is a finding (`unstarted`, by name with the reason),
+    not the end of the run: the scenarios of the others still say something.
+    """
 
     def __init__(self, command, servers, material, folder: Path):
+        self.unstarted = {}
         self.servers = {name: Server(name, command, variants(material), folder / name)
                         for name, variants in servers.items()}
 
     def __enter__(self):
+        routed = [server for server in self.servers.values() if ROUTE.search(server.variants["base"])]
         try:
-            for server in self.servers.values():
-                server.launch()
-            for server in self.servers.values():
-                server.await_ready()
+            self._start([server for server in self.servers.values() if server not in routed])
+            for server in routed:
+                server.variants = {variant: ROUTE.sub(lambda found: self.servers[found[1]].route or "none", text)
+                                   for variant, text in server.variants.items()}
+            self._start(routed)
         except BaseException:
             self._stop()
             raise
         return self
+
+    def _start(self, servers):
+        for server in servers:
+            server.launch()
+        for server in servers:
+            try:
+                server.await_ready()
+            except ServerError as error:
+                self.unstarted[server.name] = str(error)
+                server.stop()
 
     def __exit__(self, *_):
         self._stop()
