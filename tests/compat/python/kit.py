@@ -121,6 +121,17 @@ class Trial:
             self._say(what, False, f"expected {expected}, got no error")
         return None
 
+    async def refused(self, what, server, **options):
+        """Asserts that the server turns this login away with its own `Authorization Violation`."""
+        events = Events()
+        try:
+            await self.connect(server, events, **options)
+        except Exception as error:  # which of its errors the library raises is its own matter
+            told = f"{error!r} {events.errors!r}".lower()
+            self._say(what, "authorization violation" in told or "authorizationerror" in told, told)
+        else:
+            self._say(what, False, "was let in")
+
     async def becomes(self, what, condition, deadline_s=DEADLINE_S, why=lambda: ""):
         """Asserts that a condition comes true in time; returns whether it did."""
         holds = await self._poll(condition, deadline_s)
