@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -13,6 +14,7 @@ var reconnectScenarios = []scenario{
 	{"reconnect/buffer", reconnectBuffer},
 	{"reconnect/gives_up", reconnectGivesUp},
 	{"reconnect/initial", reconnectInitial},
+	{"cluster/discovery", clusterDiscovery},
 	{"reload/users", reloadUsers},
 }
 
@@ -134,6 +136,36 @@ func reconnectInitial(t *T) {
 	t.must(err, "connect to a list")
 	t.cleanup(second.Close)
 	t.equal("the_next_server_of_the_list_is_tried", second.ConnectedServerName(), t.server("plain").Name)
+}
+
+// clusterDiscovery learns the second server from the first and moves to it.
+func clusterDiscovery(t *T) {
+	life := new(events)
+	nc := t.connect("pair_a", stubborn(life)...)
+	there := t.connect("pair_b")
+	second := fmt.Sprint(t.server("pair_b").Port)
+	t.eventually("the_other_server_is_learned", func() bool {
+		for _, address := range nc.DiscoveredServers() {
+			if strings.HasSuffix(address, ":"+second) {
+				return true
+			}
+		}
+		return false
+	})
+	subscription := t.subscribe(nc, "cluster.move")
+	t.respond(there, "cluster.across", func(m *nats.Msg) { _ = m.Respond(m.Data) })
+	across := await(patience, func() bool {
+		reply, err := nc.Request("cluster.across", []byte("hi"), patience)
+		return err == nil && string(reply.Data) == "hi"
+	})
+	t.is("requests_cross_it", across)
+	t.control("/stop/pair_a")
+	t.eventually("and_used_when_the_first_is_gone", func() bool { return life.saw("reconnected") })
+	t.equal("under_its_own_name", nc.ConnectedServerName(), t.server("pair_b").Name)
+	t.flush(nc)
+	t.publish(there, "cluster.move", "moved")
+	t.equal("with_the_subscriptions", string(t.next(subscription).Data), "moved")
+	t.control("/start/pair_a")
 }
 
 func reloadUsers(t *T) {
