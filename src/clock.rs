@@ -47,6 +47,12 @@ impl Monotonic {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
+    /// The time `later` from here.
+    pub fn plus(self, later: Duration) -> Monotonic {
+        let nanos = u64::try_from(later.as_nanos()).unwrap_or(u64::MAX);
+        Monotonic(self.0.saturating_add(nanos))
+    }
+
     /// Nanoseconds since the process first asked; for storing in an atomic.
     pub const fn nanos(self) -> u64 {
         self.0

@@ -13,6 +13,7 @@ use crate::connection::link::Link;
 use crate::connection::registry::HasLink;
 use crate::protocol::info::Info;
 use crate::pubsub::accounts::Account;
+use crate::pubsub::message::Requester;
 
 /// An open client.
 pub struct Client {
@@ -172,6 +173,37 @@ impl Client {
             label.push_str(&format!(" - \"{}\"", parts.join(":")));
         }
         label
+    }
+}
+
+impl Requester for Client {
+    fn request_info(&self, account: &str, share: bool) -> String {
+        let round_trip = self.round_trip.load(Ordering::Relaxed);
+        if !share {
+            return serde_json::json!({ "acc": account, "rtt": round_trip }).to_string();
+        }
+        let details = self.details();
+        let mut info = serde_json::Map::new();
+        let mut put = |key: &str, value: serde_json::Value| {
+            if value != serde_json::json!("") {
+                info.insert(key.to_owned(), value);
+            }
+        };
+        put("start", self.start.to_rfc3339().into());
+        put(
+            "host",
+            self.link.peer.ip().to_canonical().to_string().into(),
+        );
+        put("id", self.link.id.0.into());
+        put("acc", account.into());
+        put("user", details.shown_user.into());
+        put("name", details.name.into());
+        put("lang", details.lang.into());
+        put("ver", details.version.into());
+        put("rtt", round_trip.into());
+        put("kind", "Client".into());
+        put("client_type", "nats".into());
+        serde_json::Value::Object(info).to_string()
     }
 }
 

@@ -64,8 +64,8 @@ impl ClientSession {
             .publisher
             .as_mut()
             .expect("a session publishes after it was bound");
-        let published = publisher.publish(message, permitted, || {
-            is_permitted(sink, is_system, message.subject)
+        let published = publisher.publish(message, permitted, |subject| {
+            is_permitted(sink, is_system, subject)
         });
         if published == Published::NoReceiver
             && self.connect.no_responders

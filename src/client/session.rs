@@ -37,6 +37,7 @@ use crate::protocol::limits::Limits;
 use crate::protocol::op::Op;
 use crate::protocol::parser::{self, ParseError, Step};
 use crate::pubsub::accounts::Account;
+use crate::pubsub::message::Requester;
 use crate::pubsub::publish::Publisher;
 
 /// The first PING comes this long after the connect.
@@ -154,7 +155,7 @@ impl ClientSession {
         let front = &self.front;
         self.publisher.get_or_insert_with(|| {
             let global = front.accounts.get_or_create(crate::account::GLOBAL);
-            Publisher::new(global, Random::seeded(random.next_u64()))
+            Publisher::new(global, Random::seeded(random.next_u64()), None)
         })
     }
 
@@ -164,6 +165,7 @@ impl ClientSession {
         self.publisher = Some(Publisher::new(
             Arc::clone(account),
             Random::seeded(self.random.next_u64()),
+            Some(Arc::clone(&self.client) as Arc<dyn Requester>),
         ));
         self.sink = Arc::new(ClientSink::new(
             Arc::clone(&self.client.link),

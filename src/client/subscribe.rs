@@ -69,7 +69,8 @@ impl ClientSession {
         let Some(subscription) = subscription else {
             return self.warn(ClientError::InvalidSubject);
         };
-        self.account().subscribe(&subscription);
+        self.account()
+            .subscribe(&subscription, &self.front.accounts);
         self.subscriptions.insert(BySid(subscription));
         self.count_subscriptions();
         self.reply_ok();
@@ -108,6 +109,8 @@ impl ClientSession {
             return;
         }
         for subscription in ended {
+            // Gone already, unless its last message came through an import.
+            self.account().unsubscribe(&subscription);
             if self
                 .subscriptions
                 .get(subscription.sid())
@@ -148,7 +151,7 @@ impl ClientSession {
             return;
         };
         renewed.continue_from(old);
-        account.subscribe(&renewed);
+        account.subscribe(&renewed, &self.front.accounts);
         self.subscriptions.insert(BySid(renewed));
     }
 

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-/// A link's number on this server, from 1, never used twice (`client_id`, `cid`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A link's number on this server, from 1, never used twice (`client_id`, `cid`); 0 is the
+/// server itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId(pub u64);
 
 impl fmt::Display for ConnId {

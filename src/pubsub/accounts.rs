@@ -6,13 +6,25 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use super::interest::Interest;
+use super::replies::Replies;
+use super::service_import::{ReplySink, ServiceImportSink};
+use super::stream_import::Shadow;
 use super::subscription::Subscription;
+use crate::account::export::ExportSpec;
+use crate::account::import::{ServiceImport, StreamImport};
 use crate::account::limits::AccountLimits;
+use crate::account::mapping::Mappings;
+use crate::clock::{self, Timestamp};
+use crate::connection::id::ConnId;
+use crate::entropy::Random;
+use crate::nuid;
+use crate::subject::reserved;
+use crate::subject::sublist::Keyed;
 
 /// An account at work.
 pub struct Account {
@@ -22,7 +34,24 @@ pub struct Account {
     pub interest: Interest,
     /// Counters.
     pub counters: AccountCounters,
+    /// Answers that other accounts wait for.
+    pub replies: Replies,
+    /// `_R_.<token>.`: what those answers are published to.
+    reply_prefix: Vec<u8>,
     policy: RwLock<Arc<Policy>>,
+    has_mappings: AtomicBool,
+    /// Subscriptions made by the policy: imports, and where answers come back.
+    wiring: Mutex<Vec<Arc<Subscription>>>,
+    /// What subscriptions of this account have in exporting accounts.
+    shadows: Mutex<HashMap<u64, Vec<Placed>>>,
+    /// When the policy was set last.
+    pub updated: Mutex<Timestamp>,
+}
+
+/// A shadow and the account it is in.
+struct Placed {
+    exporter: Arc<Account>,
+    shadow: Arc<Subscription>,
 }
 
 /// What is configured of an account and changes with a reload.
@@ -30,6 +59,14 @@ pub struct Account {
 pub struct Policy {
     /// Limits of the whole account.
     pub limits: AccountLimits,
+    /// Subjects that go out as others.
+    pub mappings: Mappings,
+    /// Streams taken from others.
+    pub stream_imports: Vec<Arc<StreamImport>>,
+    /// Services taken from others.
+    pub service_imports: Vec<Arc<ServiceImport>>,
+    /// What is offered to others.
+    pub exports: Vec<ExportSpec>,
 }
 
 /// Counters of an account.
@@ -54,7 +91,13 @@ impl Account {
             name: name.into(),
             interest: Interest::default(),
             counters: AccountCounters::default(),
+            replies: Replies::default(),
+            reply_prefix: reply_prefix(),
             policy: RwLock::default(),
+            has_mappings: AtomicBool::new(false),
+            wiring: Mutex::default(),
+            shadows: Mutex::default(),
+            updated: Mutex::new(clock::now()),
         })
     }
 
@@ -63,10 +106,74 @@ impl Account {
         Arc::clone(&self.policy.read())
     }
 
-    /// Replaces what is configured; cached matches become stale.
+    /// Replaces what is configured; cached matches become stale. The wiring follows with
+    /// [`Account::wire`], when all accounts have their new policies.
     pub fn set_policy(&self, policy: Policy) {
+        self.has_mappings
+            .store(!policy.mappings.is_empty(), Ordering::Release);
         *self.policy.write() = Arc::new(policy);
+        *self.updated.lock() = clock::now();
         self.interest.bump_all();
+    }
+
+    /// Subjects published here may be mapped.
+    pub fn has_mappings(&self) -> bool {
+        self.has_mappings.load(Ordering::Acquire)
+    }
+
+    /// What answers to other accounts are published to.
+    pub fn reply_prefix(&self) -> &[u8] {
+        &self.reply_prefix
+    }
+
+    /// Makes imports work as the policy says: subscriptions that carry requests over, and
+    /// shadows for subscriptions that are there already.
+    pub fn wire(self: &Arc<Self>, accounts: &Accounts) {
+        let policy = self.policy();
+        let mut fresh: Vec<_> = ReplySink::subscription(self).into_iter().collect();
+        for import in &policy.service_imports {
+            let exporter = accounts.get(&import.exporter);
+            fresh.extend(exporter.and_then(|e| ServiceImportSink::subscription(import, self, &e)));
+        }
+        for subscription in &fresh {
+            self.interest.insert(subscription);
+        }
+        let old = std::mem::replace(&mut *self.wiring.lock(), fresh);
+        for subscription in &old {
+            self.interest.remove(subscription);
+        }
+        for placed in std::mem::take(&mut *self.shadows.lock())
+            .into_values()
+            .flatten()
+        {
+            placed.exporter.interest.remove(&placed.shadow);
+        }
+        if !policy.stream_imports.is_empty() {
+            for subscription in self.interest.all() {
+                self.place_shadows(&subscription, accounts);
+            }
+        }
+    }
+
+    fn place_shadows(&self, subscription: &Arc<Subscription>, accounts: &Accounts) {
+        let policy = self.policy();
+        if subscription.sink.owner() == ConnId::default() || subscription.shadow().is_some() {
+            return;
+        }
+        for import in &policy.stream_imports {
+            let placed = accounts
+                .get(&import.exporter)
+                .zip(Shadow::of(subscription, import));
+            let Some((exporter, shadow)) = placed else {
+                continue;
+            };
+            exporter.interest.insert(&shadow);
+            let mut shadows = self.shadows.lock();
+            shadows
+                .entry(subscription.key())
+                .or_default()
+                .push(Placed { exporter, shadow });
+        }
     }
 
     /// The limits that hold now.
@@ -75,15 +182,27 @@ impl Account {
     }
 
     /// Adds a client's subscription.
-    pub fn subscribe(&self, subscription: &Arc<Subscription>) {
+    pub fn subscribe(&self, subscription: &Arc<Subscription>, accounts: &Accounts) {
         self.counters.subscriptions.fetch_add(1, Ordering::Relaxed);
         self.interest.insert(subscription);
+        if !self.policy.read().stream_imports.is_empty() {
+            self.place_shadows(subscription, accounts);
+        }
     }
 
     /// Removes a client's subscription; nothing happens if it is gone.
     pub fn unsubscribe(&self, subscription: &Arc<Subscription>) {
+        if let Some(shadow) = subscription.shadow() {
+            // The real one ends, and with it all its shadows, when its session hears of it.
+            shadow.parent().close();
+            return;
+        }
         if self.interest.remove(subscription) {
             self.counters.subscriptions.fetch_sub(1, Ordering::Relaxed);
+        }
+        let placed = self.shadows.lock().remove(&subscription.key());
+        for placed in placed.into_iter().flatten() {
+            placed.exporter.interest.remove(&placed.shadow);
         }
     }
 
@@ -107,6 +226,13 @@ impl Account {
     pub fn leave(&self) {
         self.counters.clients.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// A reply prefix nobody else has.
+fn reply_prefix() -> Vec<u8> {
+    const TOKEN_LEN: usize = 6;
+    let token = nuid::token(&mut Random::from_system(), TOKEN_LEN);
+    [reserved::SERVICE_REPLY, token.as_bytes(), b"."].concat()
 }
 
 /// All accounts by name.

@@ -8,9 +8,14 @@ use bytes::Bytes;
 use crate::connection::id::ConnId;
 use crate::connection::link::Link;
 use crate::connection::outbound::SHARE_MIN_BYTES;
+use crate::entropy::Random;
 use crate::protocol::encode::MessageLine;
 
+use super::accounts::Account;
 use super::subscription::Subscription;
+
+/// How many accounts one message may cross.
+pub const CROSSINGS_MAX: usize = 16;
 
 /// A message as it is delivered; borrows from whoever published it.
 #[derive(Clone, Copy, Debug)]
@@ -91,17 +96,45 @@ impl Encoded {
     }
 }
 
-/// What a batch of publishes leaves to be done when it ends.
-#[derive(Default)]
+/// Who asks, when a request crosses accounts.
+pub trait Requester: Send + Sync {
+    /// The JSON of `Nats-Request-Info`; `share` tells all there is to tell.
+    fn request_info(&self, account: &str, share: bool) -> String;
+}
+
+/// What a batch of publishes leaves to be done when it ends, and what it shares.
 pub struct Batch {
     touched: Vec<Arc<Link>>,
     /// Somebody has more than three quarters of his limit waiting.
     behind: bool,
     /// Subscriptions that received their last message.
     finished: Vec<Arc<Subscription>>,
+    /// Accounts the present message has crossed.
+    crossings: usize,
+    requester: Option<Arc<dyn Requester>>,
+    /// Chance, for what is not cached.
+    pub random: Random,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Batch::new(Random::from_system(), None)
+    }
 }
 
 impl Batch {
+    /// A batch of one publisher.
+    pub fn new(random: Random, requester: Option<Arc<dyn Requester>>) -> Self {
+        Batch {
+            touched: Vec::new(),
+            behind: false,
+            finished: Vec::new(),
+            crossings: 0,
+            requester,
+            random,
+        }
+    }
+
     /// Remembers to flush `link` at the end.
     pub fn touch(&mut self, link: &Arc<Link>) {
         self.touched.push(Arc::clone(link));
@@ -125,8 +158,36 @@ impl Batch {
         self.finished.push(subscription);
     }
 
-    /// The next subscription that has had its last message.
-    pub fn next_finished(&mut self) -> Option<Arc<Subscription>> {
-        self.finished.pop()
+    /// Removes subscriptions that have had their last message.
+    pub fn end_finished(&mut self, account: &Account) {
+        while let Some(subscription) = self.finished.pop() {
+            account.unsubscribe(&subscription);
+        }
+    }
+
+    /// How many accounts the present message has crossed.
+    pub const fn crossings(&self) -> usize {
+        self.crossings
+    }
+
+    /// Does something one account further.
+    pub fn crossing<T>(&mut self, there: impl FnOnce(&mut Batch) -> T) -> T {
+        self.crossings += 1;
+        let result = there(self);
+        self.crossings -= 1;
+        result
+    }
+
+    /// What the header says of whoever asks from `account`.
+    pub fn request_info(&self, account: &Account, share: bool) -> String {
+        match &self.requester {
+            Some(requester) => requester.request_info(&account.name, share),
+            None => serde_json::json!({ "acc": &*account.name }).to_string(),
+        }
+    }
+
+    /// A seed for chance.
+    pub fn next_random(&mut self) -> u64 {
+        self.random.next_u64()
     }
 }

@@ -8,15 +8,22 @@
 //!
 //! ```text
 //! publish ─► match_cache ─(miss)─► interest (sublist) ─► deliver ─► Sink … flushed per batch
+//!                                                           └─► service_import ─► deliver there
 //! ```
 //!
 //! Invariants: a subscription that was answered is seen by every later publish; a closed
-//! one receives nothing; results that depend on chance are never cached. Absent: sockets,
-//! operations, credentials.
+//! one receives nothing; results that depend on chance are never cached; a message crosses
+//! accounts at most [`message::CROSSINGS_MAX`] times. Absent: sockets, operations,
+//! credentials.
 
 pub mod accounts;
+pub mod deliver;
 pub mod interest;
+pub mod internal;
 pub mod match_cache;
 pub mod message;
 pub mod publish;
+pub mod replies;
+pub mod service_import;
+pub mod stream_import;
 pub mod subscription;

@@ -1,10 +1,12 @@
-//! The publish path: match, then deliver.
+//! The publish path: check, map, match, then deliver.
 
 use std::sync::Arc;
 
 use super::accounts::Account;
-use super::match_cache::{MatchCache, Matches};
-use super::message::{Batch, Encoded, Message};
+use super::deliver::deliver;
+use super::match_cache::MatchCache;
+use super::message::{Batch, Encoded, Message, Requester};
+use crate::account::mapping::Mapped;
 use crate::entropy::Random;
 
 /// What a link needs to publish: its cache, its batch, its chance.
@@ -29,14 +31,18 @@ pub enum Published {
 }
 
 impl Publisher {
-    /// A publisher into `account`.
-    pub fn new(account: Arc<Account>, random: Random) -> Self {
+    /// A publisher into `account`; `requester` says who asks when a request crosses accounts.
+    pub fn new(
+        account: Arc<Account>,
+        mut random: Random,
+        requester: Option<Arc<dyn Requester>>,
+    ) -> Self {
         Publisher {
+            batch: Batch::new(Random::seeded(random.next_u64()), requester),
             account,
             cache: MatchCache::default(),
             encoded: Encoded::default(),
             random,
-            batch: Batch::default(),
         }
     }
 
@@ -51,11 +57,25 @@ impl Publisher {
         &mut self,
         message: &Message<'_>,
         permitted: bool,
-        may_publish: impl FnOnce() -> bool,
+        may_publish: impl Fn(&[u8]) -> bool,
+    ) -> Published {
+        if self.account.has_mappings() {
+            return self.publish_mapped(message, permitted, may_publish);
+        }
+        self.publish_as_is(message, permitted, may_publish)
+    }
+
+    fn publish_as_is(
+        &mut self,
+        message: &Message<'_>,
+        permitted: bool,
+        may_publish: impl Fn(&[u8]) -> bool,
     ) -> Published {
         let entry = self
             .cache
-            .lookup(&self.account.interest, message.subject, may_publish);
+            .lookup(&self.account.interest, message.subject, || {
+                may_publish(message.subject)
+            });
         if !entry.allowed && !permitted {
             return Published::Denied;
         }
@@ -71,13 +91,39 @@ impl Publisher {
             &mut self.batch,
             &mut self.random,
         );
-        while let Some(subscription) = self.batch.next_finished() {
-            self.account.unsubscribe(&subscription);
-        }
+        self.batch.end_finished(&self.account);
         if delivered {
             Published::Delivered
         } else {
             Published::NoReceiver
+        }
+    }
+
+    /// The permission concerns the subject as published, the receivers that of the mapping.
+    fn publish_mapped(
+        &mut self,
+        message: &Message<'_>,
+        permitted: bool,
+        may_publish: impl Fn(&[u8]) -> bool,
+    ) -> Published {
+        if !permitted && !may_publish(message.subject) {
+            return Published::Denied;
+        }
+        let policy = self.account.policy();
+        let random = &mut self.random;
+        match policy
+            .mappings
+            .map(message.subject, None, &mut |below| random.below(below))
+        {
+            Mapped::Unchanged => self.publish_as_is(message, true, may_publish),
+            Mapped::Dropped => Published::NoReceiver,
+            Mapped::To(subject) => {
+                let mapped = Message {
+                    subject: &subject,
+                    ..*message
+                };
+                self.publish_as_is(&mapped, true, may_publish)
+            }
         }
     }
 
@@ -90,28 +136,4 @@ impl Publisher {
     pub fn rest(&mut self) {
         self.cache.clear_if_idle();
     }
-}
-
-/// Delivers to every plain subscription and to one member of each group.
-fn deliver(
-    message: &Message<'_>,
-    matches: &Matches,
-    encoded: &mut Encoded,
-    batch: &mut Batch,
-    random: &mut Random,
-) -> bool {
-    let mut delivered = false;
-    for sub in &matches.plain {
-        delivered |= sub.sink.deliver(message, encoded, sub, batch);
-    }
-    for group in &matches.groups {
-        let members = &group.members;
-        let start = random.below(members.len() as u64) as usize;
-        let (before, from) = members.split_at(start);
-        delivered |= from
-            .iter()
-            .chain(before)
-            .any(|sub| sub.sink.deliver(message, encoded, sub, batch));
-    }
-    delivered
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::message::{Batch, Encoded, Message};
+use super::stream_import::Shadow;
 use crate::connection::id::ConnId;
 use crate::subject::sublist::Keyed;
 
@@ -40,6 +41,8 @@ pub struct Subscription {
     delivered: AtomicU64,
     /// Deliveries after which it ends; 0: never.
     max: AtomicU64,
+    /// Makes it the shadow of another.
+    shadow: Option<Box<Shadow>>,
     /// Who receives.
     pub sink: Arc<dyn Sink>,
 }
@@ -75,8 +78,30 @@ impl Subscription {
             closed: AtomicBool::new(false),
             delivered: AtomicU64::new(0),
             max: AtomicU64::new(0),
+            shadow: None,
             sink,
         }))
+    }
+
+    /// The shadow of another subscription, in the account that its messages come from.
+    pub fn shadowing(filter: &[u8], shadow: Shadow) -> Option<Arc<Subscription>> {
+        let parent = Arc::clone(shadow.parent());
+        let sink = Arc::clone(&parent.sink);
+        let made = Subscription::new(
+            filter,
+            parent.queue(),
+            parent.sid(),
+            sink,
+            parent.is_filtered,
+        )?;
+        let mut made = Arc::into_inner(made)?;
+        made.shadow = Some(Box::new(shadow));
+        Some(Arc::new(made))
+    }
+
+    /// What makes it a shadow, if it is one.
+    pub fn shadow(&self) -> Option<&Shadow> {
+        self.shadow.as_deref()
     }
 
     /// The subject filter.

@@ -69,7 +69,9 @@ impl Server {
     ) -> Result<Arc<Server>, StartError> {
         let identity = Identity::new(options.listen.server_name.as_deref());
         let directory = directory(&options)?;
-        let accounts = accounts(&options);
+        let checked = checked_accounts(&options)?;
+        let accounts = Arc::new(Accounts::new([]));
+        apply_accounts(&accounts, &checked);
         let listener = listen(&options)?;
         let client_address = listener.local_addr().map_err(|source| StartError::Listen {
             address: "the client port".to_owned(),
@@ -148,10 +150,6 @@ pub(super) fn directory(options: &Options) -> Result<Directory, DirectoryError> 
                 default_permissions: spec.default_permissions.clone(),
             }),
     );
-    let only_system_users = groups
-        .iter()
-        .flat_map(|group| &group.users)
-        .all(|user| user.account == system);
     let single_user = authorization.user.as_ref().map(|user| {
         let password = authorization.password.as_ref().map_or("", |p| p.expose());
         (user.clone(), password.to_owned())
@@ -159,7 +157,8 @@ pub(super) fn directory(options: &Options) -> Result<Directory, DirectoryError> 
     Directory::new(&DirectorySpec {
         global_account: account::GLOBAL.to_owned(),
         groups,
-        open_beside_system: only_system_users
+        open_beside_system: account::is_system_alone(&options.accounts.accounts, system)
+            && authorization.users.is_empty()
             && authorization.token.is_none()
             && single_user.is_none()
             && authorization.no_auth_user.is_none(),
@@ -176,15 +175,40 @@ pub(super) fn directory(options: &Options) -> Result<Directory, DirectoryError> 
     })
 }
 
-/// Live accounts for everything that is configured.
-fn accounts(options: &Options) -> Arc<Accounts> {
-    let accounts = Accounts::new([account::GLOBAL, account::SYSTEM]);
-    for spec in &options.accounts.accounts {
+/// Accounts as configured, checked against each other.
+pub(super) fn checked_accounts(options: &Options) -> Result<account::Accounts, StartError> {
+    let accounts = &options.accounts;
+    let system = accounts
+        .system_account
+        .as_deref()
+        .unwrap_or(account::SYSTEM);
+    let system = (!accounts.no_system_account).then_some(system);
+    account::build::build(&accounts.accounts, &accounts.mappings, system).map_err(|errors| {
+        let errors = errors.into_iter().map(|error| ConfigError {
+            position: options
+                .positions
+                .get(&format!("accounts.{}", error.account))
+                .cloned(),
+            message: error.to_string(),
+        });
+        StartError::Config(errors.collect())
+    })
+}
+
+/// Makes the live accounts what the checked ones say.
+pub(super) fn apply_accounts(accounts: &Accounts, checked: &account::Accounts) {
+    for spec in checked.iter() {
         accounts.get_or_create(&spec.name).set_policy(Policy {
             limits: spec.limits,
+            mappings: spec.mappings.clone(),
+            stream_imports: spec.stream_imports.iter().cloned().map(Arc::new).collect(),
+            service_imports: spec.service_imports.iter().cloned().map(Arc::new).collect(),
+            exports: spec.exports.clone(),
         });
     }
-    Arc::new(accounts)
+    for account in accounts.all() {
+        account.wire(accounts);
+    }
 }
 
 /// Limits and timers of clients.

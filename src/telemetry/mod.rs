@@ -1,4 +1,5 @@
-//! Telemetry: log lines in the format NATS users parse.
+//! Telemetry: log lines in the format NATS users parse, the table of metrics, and the
+//! figures of this process.
 //!
 //! Everything logs through `tracing`; [`install`] sends what it collects to standard
 //! error or a file, and the [`Handle`] it returns changes level, format and file while
@@ -19,7 +20,9 @@ pub mod destination;
 pub mod layer;
 pub mod log_file;
 pub mod log_format;
+pub mod metrics;
 pub mod panics;
+pub mod process;
 pub mod protocol_trace;
 pub mod rate_limit;
 

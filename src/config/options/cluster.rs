@@ -112,7 +112,7 @@ pub(super) const KEYS: &[Key<Cluster>] = &[
         |c, v, r| r.flag(v, &mut c.no_advertise)),
     key("connect_retries", "integer", "0: once", Yes, "5",
         "Attempts to reach a server learnt from others.",
-        |c, v, r| r.number(v, &mut c.connect_retries)),
+        |c, v, r| r.number_or_none(v, &mut c.connect_retries)),
     key("connect_backoff", "boolean", "false", Yes, "true",
         "Wait longer after each attempt.",
         |c, v, r| r.flag(v, &mut c.connect_backoff)),

@@ -73,7 +73,7 @@ pub(super) const KEYS: &[Key<Gateway>] = &[
         |g, v, r| r.text(v, &mut g.advertise)),
     key("connect_retries", "integer", "0: once", No, "5",
         "Attempts to reach a gateway learnt from others.",
-        |g, v, r| r.number(v, &mut g.connect_retries)),
+        |g, v, r| r.number_or_none(v, &mut g.connect_retries)),
     key("connect_backoff", "boolean", "false", No, "true",
         "Wait longer after each attempt.",
         |g, v, r| r.flag(v, &mut g.connect_backoff)),

@@ -261,6 +261,14 @@ impl Reader {
         }
     }
 
+    /// A whole number of which every negative one means 0, the key's word for none.
+    pub fn number_or_none<D: FromInteger>(&mut self, v: Item<'_>, into: &mut D) {
+        match (&v.node.value, D::from_integer(0)) {
+            (Value::Integer(number), Some(none)) if *number < 0 => *into = none,
+            _ => self.number(v, into),
+        }
+    }
+
     /// A whole number of which -1 (any negative one) means unlimited.
     pub fn unlimited(&mut self, v: Item<'_>, into: &mut Option<u64>) {
         match v.node.value {

@@ -230,7 +230,7 @@ pub(super) const KEYS: &[Key<Tls>] = &[
         |t, v, r| r.seconds(v, &mut t.timeout)),
     key("connection_rate_limit", "integer", "0: unlimited", No, "100",
         "Handshakes per second.",
-        |t, v, r| r.number(v, &mut t.connection_rate_limit)),
+        |t, v, r| r.number_or_none(v, &mut t.connection_rate_limit)),
     key("pinned_certs", "array of hex", "every verified peer", Yes,
         "[a8f407340dcc719864214b85ed96f98d16cbffa8f509d9fa4ca237b7bb3f9c32]",
         "SHA-256 of the public key info of peers that are accepted.",

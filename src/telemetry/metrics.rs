@@ -1,0 +1,194 @@
+//! The table of metrics: every name, unit, label and meaning in one place.
+//!
+//! Separate so that a name is written once: the code that fills a metric refers to its
+//! row, and `docs/metrics.md` is printed from the table.
+//!
+//! Invariants: names are unique and never change their meaning; a counter ends in
+//! `_total`; labels are bounded: an account at most, never a subject.
+
+/// Whether a figure can go down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only goes up while the server runs.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+}
+
+impl Kind {
+    /// The word for documents.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+        }
+    }
+}
+
+/// A row of the table.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// The published name.
+    pub name: &'static str,
+    /// Counter or gauge.
+    pub kind: Kind,
+    /// What one is.
+    pub unit: &'static str,
+    /// Names of the labels, in the order of their values.
+    pub labels: &'static [&'static str],
+    /// One sentence.
+    pub help: &'static str,
+}
+
+/// Declares the rows and the list of all of them.
+macro_rules! table {
+    ($($row:ident = $kind:ident $name:literal [$unit:literal] ($($label:literal),*) $help:literal;)*) => {
+        $(
+            #[doc = $help]
+            pub const $row: Metric = Metric {
+                name: $name,
+                kind: Kind::$kind,
+                unit: $unit,
+                labels: &[$($label),*],
+                help: $help,
+            };
+        )*
+        /// Every row, in the order in which they are shown.
+        pub const ALL: &[&Metric] = &[$(&$row),*];
+    };
+}
+
+table! {
+    INFO = Gauge "natter_info" ["-"] ("server_id", "server_name", "version", "cluster")
+        "Always 1; the labels say which server this is.";
+    UPTIME = Gauge "natter_uptime_seconds" ["seconds"] ()
+        "Time since the server started.";
+    CONFIG_LOAD_TIME = Gauge "natter_config_load_time_seconds" ["Unix time"] ()
+        "When the configuration was read last.";
+    CONNECTIONS = Gauge "natter_connections" ["connections"] ()
+        "Open client connections.";
+    CONNECTIONS_TOTAL = Counter "natter_connections_total" ["connections"] ()
+        "Client connections accepted since the start.";
+    CONNECTIONS_MAX = Gauge "natter_connections_max" ["connections"] ()
+        "Client connections at most, as configured.";
+    SUBSCRIPTIONS = Gauge "natter_subscriptions" ["subscriptions"] ()
+        "Subscriptions of all accounts, internal ones included.";
+    RECEIVED_MESSAGES = Counter "natter_received_messages_total" ["messages"] ()
+        "Messages received from clients and other servers.";
+    RECEIVED_BYTES = Counter "natter_received_bytes_total" ["bytes"] ()
+        "Bytes of messages received from clients and other servers.";
+    SENT_MESSAGES = Counter "natter_sent_messages_total" ["messages"] ()
+        "Messages sent to clients and other servers.";
+    SENT_BYTES = Counter "natter_sent_bytes_total" ["bytes"] ()
+        "Bytes of messages sent to clients and other servers.";
+    PENDING_BYTES = Gauge "natter_pending_bytes" ["bytes"] ()
+        "Bytes waiting to be written to all connections.";
+    SLOW_CONSUMERS = Counter "natter_slow_consumers_total" ["connections"] ("kind")
+        "Connections closed because they read too slowly.";
+    STALE_CONNECTIONS = Counter "natter_stale_connections_total" ["connections"] ("kind")
+        "Connections closed because they did not answer pings.";
+    STALLED_CLIENTS = Counter "natter_stalled_clients_total" ["stalls"] ()
+        "How often a publisher had to wait for a slow reader.";
+    ACCOUNTS_ACTIVE = Gauge "natter_accounts_active" ["accounts"] ()
+        "Accounts with connections.";
+    ACCOUNT_CONNECTIONS = Gauge "natter_account_connections" ["connections"] ("account")
+        "Open client connections of the account.";
+    ACCOUNT_LEAFNODES = Gauge "natter_account_leafnodes" ["connections"] ("account")
+        "Open leafnode connections of the account.";
+    ACCOUNT_SUBSCRIPTIONS = Gauge "natter_account_subscriptions" ["subscriptions"] ("account")
+        "Subscriptions of the account.";
+    ACCOUNT_RECEIVED_MESSAGES = Counter "natter_account_received_messages_total" ["messages"] ("account")
+        "Messages received from connections of the account.";
+    ACCOUNT_RECEIVED_BYTES = Counter "natter_account_received_bytes_total" ["bytes"] ("account")
+        "Bytes of messages received from connections of the account.";
+    ACCOUNT_SENT_MESSAGES = Counter "natter_account_sent_messages_total" ["messages"] ("account")
+        "Messages sent to connections of the account.";
+    ACCOUNT_SENT_BYTES = Counter "natter_account_sent_bytes_total" ["bytes"] ("account")
+        "Bytes of messages sent to connections of the account.";
+    ACCOUNT_SLOW_CONSUMERS = Counter "natter_account_slow_consumers_total" ["connections"] ("account")
+        "Connections of the account closed because they read too slowly.";
+    ACCOUNTS_LEFT_OUT = Gauge "natter_accounts_left_out" ["accounts"] ()
+        "Accounts without metrics of their own because there are too many accounts.";
+    PROCESS_CPU = Counter "process_cpu_seconds_total" ["seconds"] ()
+        "Processor time used by the process.";
+    PROCESS_MEMORY = Gauge "process_resident_memory_bytes" ["bytes"] ()
+        "Resident memory of the process.";
+    PROCESS_START = Gauge "process_start_time_seconds" ["Unix time"] ()
+        "When the server started.";
+}
+
+/// The table as a document.
+pub fn document() -> String {
+    let mut text = String::from(
+        "# Metrics\n\n\
+         Printed from `src/telemetry/metrics.rs`; do not edit. \
+         `GET /metrics` on the monitoring port answers in the text format of Prometheus.\n\n\
+         | Name | Kind | Unit | Labels | Meaning |\n|---|---|---|---|---|\n",
+    );
+    for metric in ALL {
+        let labels: Vec<_> = metric
+            .labels
+            .iter()
+            .map(|label| format!("`{label}`"))
+            .collect();
+        text.push_str(&format!(
+            "| `{}` | {} | {} | {} | {} |\n",
+            metric.name,
+            metric.kind.name(),
+            metric.unit,
+            labels.join(", "),
+            metric.help
+        ));
+    }
+    text.push_str(
+        "\n`kind` is one of `clients`, `routes`, `gateways`, `leafs`. \
+         `account` is the name of an account; figures are shown for a bounded number of accounts.\n",
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_well_formed() {
+        let names: BTreeSet<_> = ALL.iter().map(|metric| metric.name).collect();
+        assert_eq!(names.len(), ALL.len());
+        for metric in ALL {
+            let is_counter = metric.kind == Kind::Counter;
+            assert_eq!(
+                metric.name.ends_with("_total"),
+                is_counter,
+                "{}",
+                metric.name
+            );
+            assert!(metric.help.ends_with('.'), "{}", metric.name);
+            let allowed = [
+                "account",
+                "kind",
+                "server_id",
+                "server_name",
+                "version",
+                "cluster",
+            ];
+            assert!(metric.labels.iter().all(|label| allowed.contains(label)));
+        }
+    }
+
+    /// Write the document anew with `NATTER_WRITE_DOCS=1 cargo test --lib telemetry::metrics`.
+    #[test]
+    fn document_is_not_stale() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md");
+        if std::env::var_os("NATTER_WRITE_DOCS").is_some() {
+            std::fs::write(path, document()).expect("docs can be written");
+        }
+        let written = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            written == document(),
+            "docs/metrics.md is stale: run this test with NATTER_WRITE_DOCS=1"
+        );
+    }
+}
