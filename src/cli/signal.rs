@@ -42,8 +42,13 @@ pub enum SignalError {
     #[error("no {0} processes running")]
     NoneRunning(&'static str),
     /// Which of them is meant?
-    #[error("multiple {0} processes running:{1}", list(.1))]
-    Several(&'static str, Vec<i32>),
+    #[error("multiple {program} processes running:{}", list(pids))]
+    Several {
+        /// What they are called.
+        program: &'static str,
+        /// Those that run.
+        pids: Vec<i32>,
+    },
     /// The system refuses, with a line for each.
     #[error("{0}")]
     Refused(String),
@@ -128,7 +133,10 @@ fn pids(
     };
     match pids[..] {
         [] => Err(SignalError::NoneRunning(program.name())),
-        [_, _, ..] if *target == Target::Only => Err(SignalError::Several(program.name(), pids)),
+        [_, _, ..] if *target == Target::Only => Err(SignalError::Several {
+            program: program.name(),
+            pids,
+        }),
         _ => Ok(pids),
     }
 }
