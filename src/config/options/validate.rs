@@ -6,7 +6,7 @@
 
 use super::Options;
 use super::authorization::LinkAuthorization;
-use super::tls::Tls;
+use super::tls::{self, Tls};
 use crate::account;
 use crate::auth::users::{Login, UserSpec};
 use crate::config::error::ConfigError;
@@ -46,6 +46,7 @@ pub(super) fn validate(options: &Options) -> Vec<ConfigError> {
     for check in [
         limits,
         listeners,
+        spoken_tls,
         monitoring,
         operator,
         accounts,
@@ -142,6 +143,23 @@ fn listeners(options: &Options, f: &mut Findings<'_>) {
             ),
         );
     }
+}
+
+/// Of what is named, something must be spoken.
+fn spoken_tls(options: &Options, f: &mut Findings<'_>) {
+    let Some(tls) = &options.tls else { return };
+    let suites = &tls.cipher_suites;
+    f.add_if(
+        !suites.is_empty() && !suites.iter().any(|name| tls::is_spoken(name)),
+        &["tls.cipher_suites"],
+        "this server speaks none of the cipher_suites",
+    );
+    let curves = &tls.curve_preferences;
+    f.add_if(
+        !curves.is_empty() && !curves.iter().any(|name| tls::is_spoken_curve(name)),
+        &["tls.curve_preferences"],
+        "this server speaks none of the curve_preferences",
+    );
 }
 
 /// Empty, `host` or `host:port`.
@@ -596,9 +614,18 @@ pub(super) fn warnings(options: &Options) -> Vec<ConfigError> {
         .as_ref()
         .map_or(&[][..], |tls| &tls.cipher_suites);
     f.add_if(
-        suites.iter().any(|name| !super::tls::is_spoken(name)),
+        suites.iter().any(|name| !tls::is_spoken(name)),
         &["tls.cipher_suites"],
         "some cipher_suites are not spoken by this server and are left out",
+    );
+    let curves = options
+        .tls
+        .as_ref()
+        .map_or(&[][..], |tls| &tls.curve_preferences);
+    f.add_if(
+        curves.iter().any(|name| !tls::is_spoken_curve(name)),
+        &["tls.curve_preferences"],
+        "some curve_preferences are not spoken by this server and are left out",
     );
     findings.errors
 }
