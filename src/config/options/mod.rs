@@ -165,7 +165,7 @@ impl Options {
 
     /// What an operator should know about a configuration that does start.
     pub fn start_warnings(&self) -> Vec<ConfigError> {
-        validate::warnings(self)
+        validate::warnings::warnings(self)
     }
 
     fn read_entry(&mut self, entry: &Entry, r: &mut Reader) -> bool {
