@@ -1,7 +1,5 @@
 //! Users as configured: a login, what it may do and where it may come from.
 
-use std::fmt;
-
 use super::permissions::PermissionsSpec;
 
 /// A configured user, before compilation. Written by `config` (or claims), read by `decision`.
@@ -34,8 +32,8 @@ pub enum Login {
     Nkey(String),
 }
 
-impl fmt::Debug for Login {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Login::Password { user, .. } => write!(f, "Password({user:?}, [REDACTED])"),
             Login::Nkey(key) => write!(f, "Nkey({key:?})"),

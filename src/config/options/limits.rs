@@ -104,7 +104,7 @@ pub(super) const KEYS: &[Key<Limits>] = &[
         |l, v, r| r.number(v, &mut l.max_pending_total)),
     key("max_subscriptions|max_subs", "integer", "0: unlimited", No, "1000",
         "Subscriptions of one connection.",
-        |l, v, r| l.max_subscriptions = zero_or_more(v, r, l.max_subscriptions)),
+        |l, v, r| r.number_or_none(v, &mut l.max_subscriptions)),
     key("max_sub_tokens|max_subscription_tokens", "1 to 255", "no limit", No, "16",
         "Tokens of the subject of a subscription.",
         |l, v, r| sub_tokens(v, r, &mut l.max_sub_tokens)),
@@ -160,13 +160,6 @@ fn int32(v: Item<'_>, r: &mut Reader, into: &mut u32) {
         Err(_) if value < 0 => r.error(v, format!("{} value can not be negative", v.key)),
         Err(_) => r.error(v, format!("{} value is too big", v.key)),
     }
-}
-
-/// A number of which every negative one means 0, as people write -1 for unlimited.
-fn zero_or_more(v: Item<'_>, r: &mut Reader, before: u64) -> u64 {
-    let mut value = i64::try_from(before).unwrap_or(i64::MAX);
-    r.number(v, &mut value);
-    u64::try_from(value).unwrap_or(0)
 }
 
 fn sub_tokens(v: Item<'_>, r: &mut Reader, into: &mut Option<u8>) {

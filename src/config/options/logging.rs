@@ -82,10 +82,10 @@ pub(super) const KEYS: &[Key<Logging>] = &[
         |l, v, r| r.text(v, &mut l.log_file)),
     key("logfile_size_limit|log_size_limit", "size", "0: never", No, "1MB",
         "Bytes after which the log file is rotated.",
-        |l, v, r| not_negative(v, r, &mut l.logfile_size_limit)),
+        |l, v, r| r.number_or_none(v, &mut l.logfile_size_limit)),
     key("logfile_max_num|log_max_num", "integer", "0: all", No, "5",
         "Log files kept, the current one included.",
-        |l, v, r| not_negative(v, r, &mut l.logfile_max_num)),
+        |l, v, r| r.number_or_none(v, &mut l.logfile_max_num)),
     key("syslog", "boolean", "false", Yes, "true",
         "Log to the local syslog. Not in this release.",
         |l, v, r| r.flag(v, &mut l.syslog)),
@@ -94,7 +94,7 @@ pub(super) const KEYS: &[Key<Logging>] = &[
         |l, v, r| r.text(v, &mut l.remote_syslog)),
     key("max_traced_msg_len", "integer", "0: all", Yes, "256",
         "Bytes of a traced message that are logged.",
-        |l, v, r| not_negative(v, r, &mut l.max_traced_msg_len)),
+        |l, v, r| r.number_or_none(v, &mut l.max_traced_msg_len)),
     key("connect_error_reports", "integer", "3600", Yes, "10",
         "Log every this many failed first attempts to connect to a peer.",
         |l, v, r| r.number_or_default(v, &mut l.connect_error_reports)),
@@ -106,11 +106,4 @@ pub(super) const KEYS: &[Key<Logging>] = &[
 fn implies_trace(v: Item<'_>, r: &mut Reader, flag: &mut bool, trace: &mut bool) {
     r.flag(v, flag);
     *trace |= *flag;
-}
-
-/// A number of which every negative one means 0, which is unlimited.
-fn not_negative(v: Item<'_>, r: &mut Reader, into: &mut u64) {
-    let mut value = 0_i64;
-    r.number(v, &mut value);
-    *into = u64::try_from(value).unwrap_or(0);
 }

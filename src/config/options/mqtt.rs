@@ -97,7 +97,7 @@ pub(super) const KEYS: &[Key<Mqtt>] = &[
         |m, v, r| r.text(v, &mut m.js_domain)),
     key("stream_replicas", "integer", "by the size of the cluster", Yes, "3",
         "Replicas of the streams of sessions.",
-        |m, v, r| r.number(v, &mut m.stream_replicas)),
+        |m, v, r| r.number_or_none(v, &mut m.stream_replicas)),
     key("consumer_replicas", "integer", "0", Yes, "3",
         "Without effect: consumers have the replicas of their stream.",
         |m, v, r| consumer_replicas(v, r, &mut m.consumer_replicas)),

@@ -25,6 +25,8 @@ pub struct Item<'a> {
     pub position: &'a Position,
     /// The value.
     pub node: &'a Node,
+    /// Some `$key` refers to it: it may be no setting at all.
+    pub is_variable: bool,
 }
 
 impl<'a> Item<'a> {
@@ -34,6 +36,7 @@ impl<'a> Item<'a> {
             key: &entry.key,
             position: &entry.position,
             node: &entry.node,
+            is_variable: entry.used_as_variable,
         }
     }
 }
@@ -179,6 +182,7 @@ impl Reader {
                 key: v.key,
                 position: &node.position,
                 node,
+                is_variable: false,
             };
             self.within(&index.to_string(), &node.position, |r| read(r, item));
         }
@@ -258,6 +262,14 @@ impl Reader {
     pub fn number_or_default<D: FromInteger>(&mut self, v: Item<'_>, into: &mut D) {
         if v.node.value != Value::Integer(0) {
             self.number(v, into);
+        }
+    }
+
+    /// A whole number of which every negative one means 0, the key's word for none.
+    pub fn number_or_none<D: FromInteger>(&mut self, v: Item<'_>, into: &mut D) {
+        match (&v.node.value, D::from_integer(0)) {
+            (Value::Integer(number), Some(none)) if *number < 0 => *into = none,
+            _ => self.number(v, into),
         }
     }
 

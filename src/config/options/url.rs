@@ -45,7 +45,8 @@ impl PeerUrl {
     /// Takes a URL apart.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
         let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme)?;
-        if scheme.is_empty() || !scheme.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        let is_scheme_byte = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+        if scheme.is_empty() || !scheme.bytes().all(is_scheme_byte) {
             return Err(UrlError::Scheme);
         }
         let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -188,6 +189,7 @@ mod tests {
     fn urls_come_apart() {
         for (text, user, password, address, path) in [
             ("nats://h", None, None, "h:1", ""),
+            ("nats-route://h:6222", None, None, "h:6222", ""),
             (
                 "nats://u:p%40q@h:6222/x",
                 Some("u"),
