@@ -25,6 +25,8 @@ pub struct Item<'a> {
     pub position: &'a Position,
     /// The value.
     pub node: &'a Node,
+    /// Some `$key` refers to it: it may be no setting at all.
+    pub is_variable: bool,
 }
 
 impl<'a> Item<'a> {
@@ -34,6 +36,7 @@ impl<'a> Item<'a> {
             key: &entry.key,
             position: &entry.position,
             node: &entry.node,
+            is_variable: entry.used_as_variable,
         }
     }
 }
@@ -179,6 +182,7 @@ impl Reader {
                 key: v.key,
                 position: &node.position,
                 node,
+                is_variable: false,
             };
             self.within(&index.to_string(), &node.position, |r| read(r, item));
         }
