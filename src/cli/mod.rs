@@ -14,6 +14,7 @@ pub mod server_flags;
 pub mod signal;
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -88,14 +89,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         .collect();
     match dispatch(&args) {
         Call::Server(program, flags) => server_flags::run(program, flags),
-        Call::Version => {
-            println!("natter: v{VERSION}");
-            ExitCode::SUCCESS
-        }
-        Call::Help => {
-            print!("{HELP}");
-            ExitCode::SUCCESS
-        }
+        Call::Version => say(&format!("natter: v{VERSION}\n"), "", 0),
+        Call::Help => say(HELP, "", 0),
         Call::Unbuilt(name, sentence) => refuse(&format!("{name}: {sentence}")),
         Call::Nothing => refuse(HELP),
         Call::Unknown(word) => refuse(&format!(
@@ -105,8 +100,16 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn refuse(text: &str) -> ExitCode {
-    eprintln!("{text}");
-    ExitCode::from(UNBUILT_EXIT)
+    say("", &format!("{text}\n"), UNBUILT_EXIT)
+}
+
+/// Writes to standard output and error. Whoever reads them may be gone (`| head`): that
+/// is no reason to fail.
+fn say(out: &str, err: &str, code: u8) -> ExitCode {
+    let _ = io::stdout().write_all(out.as_bytes());
+    let _ = io::stdout().flush();
+    let _ = io::stderr().write_all(err.as_bytes());
+    ExitCode::from(code)
 }
 
 fn dispatch(args: &[String]) -> Call<'_> {

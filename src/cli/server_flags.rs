@@ -9,7 +9,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use crate::cli::{UNBUILT_EXIT, signal};
+use crate::cli::{UNBUILT_EXIT, say, signal};
 use crate::config::flags::{self, Flags, Show};
 use crate::server;
 use crate::server::source::{Loaded, Source, lines};
@@ -82,18 +82,11 @@ impl Said {
 pub fn run(program: Program, args: &[String]) -> ExitCode {
     let (loaded, source) = match prepare(program, args, Arc::new(RealVfs)) {
         Ok(ready) => ready,
-        Err(said) => {
-            print!("{}", said.out);
-            eprint!("{}", said.err);
-            return ExitCode::from(said.code);
-        }
+        Err(said) => return say(&said.out, &said.err, said.code),
     };
     match server::start_blocking(program.name(), loaded, source) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{}: {error}", program.name());
-            ExitCode::FAILURE
-        }
+        Err(error) => say("", &format!("{}: {error}\n", program.name()), 1),
     }
 }
 

@@ -116,7 +116,8 @@ struct VfsLoader<'a>(&'a dyn Vfs);
 impl Loader for VfsLoader<'_> {
     fn load(&self, path: &str) -> io::Result<String> {
         let text = self.0.read_text(Path::new(path), FILE_BYTES_MAX as u64);
-        text.map_err(|error| io::Error::new(error.kind(), error))
+        // The parser says which file it is.
+        text.map_err(vfs::Error::into_cause)
     }
 }
 
