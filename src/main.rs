@@ -10,6 +10,7 @@ fn main() {
         .unwrap_or(4222);
     let mut options = natter::config::options::Options::default();
     options.listen.endpoint.port = Some(natter::config::options::endpoint::Port::Fixed(port));
+    options.monitoring.http.port = Some(natter::config::options::endpoint::Port::Fixed(port + 1));
     let rt = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -16,6 +16,9 @@ use crate::protocol::connect::Connect;
 use crate::protocol::encode;
 use crate::protocol::error::ClientError;
 
+/// Subscriptions that are remembered of a client that is gone.
+const LAST_SUBSCRIPTIONS_MAX: usize = 256;
+
 impl ClientSession {
     /// Somebody says who he is.
     pub(super) fn on_connect(&mut self, json: &[u8]) {
@@ -88,7 +91,7 @@ impl ClientSession {
             RefuseReason::ProxyRequired => CloseReason::ProxyRequired,
             _ => CloseReason::AuthenticationFailure,
         };
-        self.front.observer.refused(&self.client, close);
+        self.front.observer().refused(&self.client, close);
         self.fail(ClientError::AuthorizationViolation, close);
     }
 
@@ -106,7 +109,7 @@ impl ClientSession {
         let first = !self.client.details().is_connected;
         self.client.update(|details| details.is_connected = true);
         if first {
-            self.front.observer.connected(&self.client);
+            self.front.observer().connected(&self.client);
         }
         if self.connect.verbose {
             self.reply(encode::OK);
@@ -134,9 +137,9 @@ impl ClientSession {
             }
             if let Some(previous) = previous {
                 previous.leave();
-                self.front.observer.account_changed(&previous.name);
+                self.front.observer().account_changed(&previous.name);
             }
-            self.front.observer.account_changed(&account.name);
+            self.front.observer().account_changed(&account.name);
         }
         self.client.update(|details: &mut Details| {
             details.user = Some(Arc::clone(user));
@@ -205,7 +208,15 @@ impl ClientSession {
 
     /// The client is gone: nothing of it stays but counters.
     pub(super) fn leave(&mut self, reason: CloseReason) {
+        let last: Vec<_> = self
+            .subscriptions
+            .iter()
+            .take(LAST_SUBSCRIPTIONS_MAX)
+            .map(|s| Arc::clone(&s.0))
+            .collect();
+        let had = self.subscriptions.len() as u64;
         self.unsubscribe_all();
+        self.client.subscriptions.store(had, Ordering::Relaxed);
         self.front.clients.remove(self.client.link.id);
         let counters = &self.front.counters;
         let add = |to: &(std::sync::atomic::AtomicU64, std::sync::atomic::AtomicU64),
@@ -251,11 +262,11 @@ impl ClientSession {
                     .fetch_add(1, Ordering::Relaxed);
             }
             account.leave();
-            self.front.observer.account_changed(&account.name);
+            self.front.observer().account_changed(&account.name);
         }
-        self.front.observer.closed(&self.client, reason);
+        self.front.observer().closed(&self.client, reason, &last);
         if details.is_connected {
-            self.front.observer.disconnected(&self.client, reason);
+            self.front.observer().disconnected(&self.client, reason);
         }
     }
 }

@@ -281,7 +281,7 @@ impl ClientSession {
             CloseReason::AuthenticationFailure,
         );
         self.front
-            .observer
+            .observer()
             .refused(&self.client, CloseReason::AuthenticationFailure);
         false
     }
@@ -398,7 +398,7 @@ impl Session for ClientSession {
         if self.auth_deadline.is_some_and(|deadline| deadline <= now) {
             self.auth_deadline = None;
             self.front
-                .observer
+                .observer()
                 .refused(&self.client, CloseReason::AuthenticationTimeout);
             self.fail(
                 ClientError::AuthenticationTimeout,

@@ -1,16 +1,22 @@
 //! The composition root: the only room that knows all others.
 //!
-//! [`Server::start`] builds a server from options and returns once it listens;
+//! [`Server::start`] builds a server from a configuration and returns once it listens;
 //! [`Server::shutdown`] takes it down in order. Everything is handed down by value or by
 //! handle: no component looks configuration up.
 //!
 //! Invariants: nothing listens before everything it needs is there; a server that failed
-//! to start leaves nothing behind.
+//! to start leaves nothing behind; a reload happens as a whole or not at all.
 
 pub mod boot;
+pub mod events;
+pub mod facts;
 pub mod identity;
 pub mod info;
 pub mod listeners;
+pub mod live;
+pub mod reload;
+pub mod shutdown;
+pub mod system;
 pub mod version;
 
 use std::net::SocketAddr;
@@ -22,13 +28,36 @@ use tokio::task::JoinHandle;
 use crate::client::Front;
 use crate::clock::Timestamp;
 use crate::config::options::Options;
-use crate::connection::close::CloseReason;
 use crate::tasks::Shards;
+
+/// A configuration, read and validated.
+#[derive(Clone, Debug, Default)]
+pub struct Configuration {
+    /// What it says.
+    pub options: Options,
+    /// `sha256:…` of the file; empty without one.
+    pub digest: String,
+}
+
+/// Where a configuration came from, so that it can be read again.
+pub trait ConfigSource: Send + Sync {
+    /// Reads it again, flags applied.
+    ///
+    /// # Errors
+    /// What is wrong with it, for a person.
+    fn load(&self) -> Result<Configuration, String>;
+
+    /// Logs as `options` say from now on.
+    ///
+    /// # Errors
+    /// What is wrong, for a person.
+    fn apply_logging(&self, options: &Options) -> Result<(), String>;
+}
 
 /// A running server.
 pub struct Server {
-    /// What it is configured to be.
     options: Mutex<Arc<Options>>,
+    source: Option<Arc<dyn ConfigSource>>,
     /// Who it is.
     pub identity: identity::Identity,
     /// When it started.
@@ -37,23 +66,20 @@ pub struct Server {
     pub front: Arc<Front>,
     /// Where clients connect.
     pub client_address: SocketAddr,
-    shards: Arc<Shards>,
+    /// Where monitoring is served.
+    pub monitoring_address: Option<SocketAddr>,
+    live: Arc<live::Live>,
+    events: Arc<events::Events>,
+    known: Mutex<facts::Known>,
     acceptor: Mutex<Option<JoinHandle<()>>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+    /// Dropped last: the links' tasks end with it.
+    _shards: Arc<Shards>,
 }
 
 impl Server {
     /// What it is configured to be now.
     pub fn options(&self) -> Arc<Options> {
         Arc::clone(&self.options.lock())
-    }
-
-    /// Stops listening and closes every connection.
-    pub async fn shutdown(&self) {
-        if let Some(acceptor) = self.acceptor.lock().take() {
-            acceptor.abort();
-        }
-        for client in self.front.clients.all() {
-            client.link.close(CloseReason::ServerShutdown);
-        }
     }
 }
