@@ -7,7 +7,7 @@ use super::version;
 use crate::account;
 use crate::clock::{self, Timestamp};
 use crate::config::options::Options;
-use crate::config::options::endpoint::{Endpoint, Port};
+use crate::config::options::endpoint::Endpoint;
 use crate::config::options::limits::WriteTimeout;
 use crate::config::options::listen::ANY_HOST;
 use crate::config::options::tls::HANDSHAKE_TIMEOUT;
@@ -92,9 +92,4 @@ pub(super) fn build(
         tls_cert_not_after: known.tls_cert_not_after,
         ..ServerFacts::default()
     }
-}
-
-/// A monitoring port of 0 as configured `-1` binds any free one.
-pub(super) fn is_on(endpoint: &Endpoint) -> Option<Port> {
-    endpoint.port
 }

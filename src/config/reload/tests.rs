@@ -943,3 +943,72 @@ fn refusals_show_no_secrets() {
     let refusal = &lines(&Options::default(), &new)[0];
     assert!(!refusal.contains("s3cr3t"), "{refusal}");
 }
+
+/// Options read from text.
+fn read(text: &str) -> Options {
+    use crate::config::{include::NoFiles, parser};
+    let map = parser::parse(text, "-", &|_| None, &NoFiles).expect(text);
+    match Options::from_map(&map) {
+        Ok((options, _)) => options,
+        Err(errors) => panic!("{text}: {errors:?}"),
+    }
+}
+
+/// The reference says of every key whether a reload may change it; so must `plan`.
+#[test]
+fn plans_agree_with_the_reference_of_keys() {
+    use crate::config::options::reference::sections;
+
+    let blocks = [
+        ("", "", ""),
+        ("authorization", "", "authorization {X}"),
+        ("jetstream", "jetstream {}", "jetstream {X}"),
+        ("cluster", "cluster {port: 6222}", "cluster {port: 6222, X}"),
+        ("leafnodes", "leafnodes {}", "leafnodes {X}"),
+        ("websocket", "websocket {}", "websocket {X}"),
+        ("mqtt", "mqtt {}", "mqtt {X}"),
+        ("gateway", "gateway {}", "gateway {X}"),
+    ];
+    // True of these only in part: with JetStream on; raised and not lowered; nothing
+    // but the port in force; taken up because accounts are; with the block.
+    let in_part = [
+        "store_dir",
+        "max_memory_store",
+        "max_file_store",
+        "port",
+        "resolver_pinned_accounts",
+    ];
+    // What nats-server does against what one would think: the limits of JetStream
+    // are fixed, everything about routes is live.
+    let otherwise = ["jetstream.limits", "cluster.write_timeout"];
+    let mut wrong = Vec::new();
+    for section in sections() {
+        let Some((_, old, frame)) = blocks.iter().find(|(place, ..)| *place == section.place)
+        else {
+            continue;
+        };
+        for row in section.rows {
+            let name = row.names.split('|').next().unwrap_or_default();
+            let path = format!("{}.{name}", section.place);
+            if in_part.contains(&name) || otherwise.contains(&path.as_str()) {
+                continue;
+            }
+            let text = format!("{name}: {}\n", row.example);
+            let text = match *frame {
+                "" => text,
+                frame => frame.replace('X', &text),
+            };
+            let planned = plan(&read(old), &read(&text));
+            let said = format!("{:?}", row.reload);
+            let agrees = match said.as_str() {
+                "Yes" => planned.is_ok(),
+                "No" => planned.is_err(),
+                _ => true,
+            };
+            if !agrees {
+                wrong.push(format!("{said} {text:?}: {planned:?}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
