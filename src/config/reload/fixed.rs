@@ -76,7 +76,6 @@ pub(super) fn jetstream(diff: &Diff<'_>, stays: bool) -> Checked {
     })?;
     diff.fixed("JetStreamCipher", |o| Debugged(o.jetstream.cipher))?;
     diff.fixed("JetStreamUniqueTag", |o| o.jetstream.unique_tag.clone())?;
-    diff.fixed("JetStreamLimits", |o| Debugged(o.jetstream.limits.clone()))?;
     diff.fixed("JetStreamTpm", |o| Debugged(o.jetstream.tpm.clone()))?;
     diff.fixed("JetStreamMaxCatchup", |o| {
         o.jetstream.max_outstanding_catchup
@@ -131,7 +130,7 @@ pub(super) fn leafnodes(old: &Leafnodes, new: &Leafnodes) -> Checked {
     both.fixed("NoAdvertise", |l| l.no_advertise)?;
     both.fixed("ReconnectInterval", |l| l.reconnect_interval)?;
     both.fixed("WriteDeadline", |l| l.write_deadline)?;
-    both.fixed("WriteTimeout", |l| Debugged(l.write_timeout))?;
+    both.fixed("WriteTimeout", |l| l.write_timeout)?;
     both.fixed("MinVersion", |l| l.min_version.clone())?;
     both.fixed("IsolateLeafnodeInterest", |l| l.isolate_leafnode_interest)?;
     both.fixed("DialTimeout", |l| l.dial_timeout)

@@ -7,6 +7,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use crate::config::options::compression::{Compression, CompressionMode};
+use crate::config::options::limits::WriteTimeout;
 use crate::config::options::secret::Secret;
 use crate::config::units::format_duration;
 
@@ -84,6 +85,17 @@ impl Shown for Duration {
 impl Shown for Option<Duration> {
     fn shown(&self) -> String {
         self.unwrap_or_default().shown()
+    }
+}
+
+impl Shown for WriteTimeout {
+    fn shown(&self) -> String {
+        let name = match self {
+            WriteTimeout::Default => "",
+            WriteTimeout::Close => "close",
+            WriteTimeout::Retry => "retry",
+        };
+        name.to_owned()
     }
 }
 

@@ -279,7 +279,7 @@ fn limits() {
     );
     check_fixed(
         &|o| o.limits.write_timeout = WriteTimeout::Close,
-        "WriteTimeout: old=Default, new=Close",
+        "WriteTimeout: old=, new=close",
     );
     check_fixed(
         &|o| o.limits.disable_sublist_cache = true,
@@ -849,6 +849,10 @@ fn jetstream_block() {
         |j| j.feature_flags = vec![("js_ack_fc_v2".into(), true)],
         "FeatureFlags: old=map[], new=map[js_ack_fc_v2:true]",
     );
+    with(
+        |j| j.limits.max_ack_pending = Some(5),
+        &["Reloaded: JetStream limits"],
+    );
     with(|j| j.meta_compact = 5, &[]);
     with(|j| j.meta_compact_sync = true, &[]);
 }
@@ -969,18 +973,22 @@ fn plans_agree_with_the_reference_of_keys() {
         ("mqtt", "mqtt {}", "mqtt {X}"),
         ("gateway", "gateway {}", "gateway {X}"),
     ];
-    // True of these only in part: with JetStream on; raised and not lowered; nothing
-    // but the port in force; taken up because accounts are; with the block.
+    // Of these it is true in part: only with JetStream on; raised but not lowered;
+    // the example says what is so already; taken up together with accounts; looked
+    // up when needed, so that there is nothing to plan.
     let in_part = [
         "store_dir",
         "max_memory_store",
         "max_file_store",
         "port",
+        "proxies",
         "resolver_pinned_accounts",
+        "meta_compact",
+        "meta_compact_size",
+        "meta_compact_sync",
     ];
-    // What nats-server does against what one would think: the limits of JetStream
-    // are fixed, everything about routes is live.
-    let otherwise = ["jetstream.limits", "cluster.write_timeout"];
+    // Everything about routes but where they listen is live in nats-server.
+    let otherwise = ["cluster.write_timeout"];
     let mut wrong = Vec::new();
     for section in sections() {
         let Some((_, old, frame)) = blocks.iter().find(|(place, ..)| *place == section.place)
@@ -1001,7 +1009,8 @@ fn plans_agree_with_the_reference_of_keys() {
             let planned = plan(&read(old), &read(&text));
             let said = format!("{:?}", row.reload);
             let agrees = match said.as_str() {
-                "Yes" => planned.is_ok(),
+                // Nothing planned would mean that the key was forgotten here.
+                "Yes" => planned.as_ref().is_ok_and(|plan| !plan.changes.is_empty()),
                 "No" => planned.is_err(),
                 _ => true,
             };
