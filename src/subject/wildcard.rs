@@ -29,9 +29,10 @@ pub fn overlaps(a: &[u8], b: &[u8]) -> bool {
 
 /// Whether a permission entry speaks about a subscription to `subject`.
 ///
-/// The peers' rule, which is wider than `covers`: the wildcards of the requested
-/// subject are taken for ordinary tokens, so the entry `foo.*` admits `foo.a`, `foo.*`
-/// and also `foo.>`; the entry `foo.a` does not admit `foo.>`.
+/// The peers' rule for allow and deny entries alike, which is wider than `covers`: the
+/// wildcards of the requested subject are taken for ordinary tokens, so the entry
+/// `foo.*` speaks about `foo.a`, `foo.*` and also `foo.>`; the entry `foo.a` does not
+/// speak about `foo.>`.
 pub fn admits(entry: &[u8], subject: &[u8]) -> bool {
     matches(entry, subject)
 }
