@@ -45,6 +45,9 @@ pub struct DirectorySpec {
     /// Clients that present nothing are accepted into the global account although there are
     /// users: set when all of them belong to the system account and nothing else was said.
     pub open_beside_system: bool,
+    /// Some listener, this one or another, maps certificates: users without a password then
+    /// log in by certificate only.
+    pub has_certificate_users: bool,
 }
 
 /// Users that were configured together.
@@ -175,6 +178,7 @@ pub struct Directory {
     /// The user behind token and single user.
     shared: Arc<User>,
     open_beside_system: bool,
+    has_certificate_users: bool,
     /// A hash to compare wrong passwords with, if there is any bcrypt hash.
     decoy: Option<String>,
 }
@@ -214,6 +218,7 @@ impl Directory {
             access: AccessSpec::default(),
             shared: Arc::new(global),
             open_beside_system: spec.open_beside_system,
+            has_certificate_users: spec.has_certificate_users,
             decoy: None,
         };
         directory.with_access(spec.access.clone())
@@ -237,6 +242,7 @@ impl Directory {
             decoy: costliest(hashes).cloned(),
             shared: Arc::new(shared),
             open_beside_system: self.open_beside_system,
+            has_certificate_users: self.has_certificate_users,
             access,
         })
     }
@@ -322,7 +328,10 @@ impl Directory {
             return None;
         }
         let known = self.known.users.get(&credentials.user);
-        let known = known.filter(|known| known.user.may_come_from(credentials.connection_type));
+        let known = known.filter(|known| {
+            let has_password = !known.password.is_empty() || !self.has_certificate_users;
+            has_password && known.user.may_come_from(credentials.connection_type)
+        });
         let expected = known.map(|known| (known.password.as_str(), &known.user));
         Some(self.check_password(expected, &credentials.password, credentials))
     }

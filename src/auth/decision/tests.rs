@@ -341,6 +341,18 @@ fn certificates_are_mapped_in_order() {
 }
 
 #[test]
+fn users_without_password_are_for_certificates_if_any_listener_maps_them() {
+    let mut spec = spec(vec![user("open", "", "A"), user("a", "b", "A")]);
+    let directory = Directory::new(&spec).unwrap();
+    check(&directory, &by_password("open", ""), Ok("open@A"));
+    spec.has_certificate_users = true;
+    let directory = Directory::new(&spec).unwrap();
+    let refused = Err(RefuseReason::Invalid);
+    check(&directory, &by_password("open", ""), refused);
+    check(&directory, &by_password("a", "b"), Ok("a@A"));
+}
+
+#[test]
 fn contradictions_are_refused() {
     let check = |spec: &DirectorySpec, error: &str| {
         assert_eq!(Directory::new(spec).unwrap_err().to_string(), error);
