@@ -121,6 +121,7 @@ fn facts() -> ServerFacts {
         server_id: id.to_owned(),
         server_name: id.to_owned(),
         version: "2.15.1".to_owned(),
+        product_version: "0.1.0".to_owned(),
         git_commit: "b2fd3ef".to_owned(),
         compiler: "rust".to_owned(),
         host: "127.0.0.1".to_owned(),

@@ -126,8 +126,10 @@ pub struct ServerFacts {
     pub server_id: String,
     /// The configured name; the id when none is.
     pub server_name: String,
-    /// The published version of the protocol family.
+    /// The version that clients gate features on, as INFO says it.
     pub version: String,
+    /// The version of this product.
+    pub product_version: String,
     /// The commit this program was built from; empty when unknown.
     pub git_commit: String,
     /// The compiler this program was built with.
