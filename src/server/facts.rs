@@ -47,6 +47,7 @@ pub(super) fn build(
         server_id: identity.id().to_owned(),
         server_name: identity.name.clone(),
         version: version::COMPATIBILITY.to_owned(),
+        product_version: version::VERSION.to_owned(),
         compiler: version::COMPILER.to_owned(),
         host: info.host.clone(),
         port: i64::from(info.port),

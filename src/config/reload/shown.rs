@@ -106,7 +106,6 @@ impl Shown for Compression {
             CompressionMode::Off => "off",
             CompressionMode::Accept => "accept",
             CompressionMode::S2Auto => "s2_auto",
-            CompressionMode::S2Uncompressed => "s2_uncompressed",
             CompressionMode::S2Fast => "s2_fast",
             CompressionMode::S2Better => "s2_better",
             CompressionMode::S2Best => "s2_best",
