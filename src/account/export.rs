@@ -197,7 +197,7 @@ pub fn find<'a>(
     let is_narrowest = |filter: &str| {
         let is_narrower =
             |other: &&str| *other != filter && covers(filter.as_bytes(), other.as_bytes());
-        !by_subject.keys().any(|other| is_narrower(other))
+        !by_subject.keys().any(is_narrower)
     };
     by_subject
         .iter()

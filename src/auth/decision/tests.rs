@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use data_encoding::BASE64URL_NOPAD;
 
 use super::*;
+use crate::auth::dn::DistinguishedName;
 use crate::auth::nkey::{KeyPair, Role};
 use crate::auth::permissions::{SubjectPermission, Subscribe};
-use crate::auth::users::ConnectionType;
+use crate::auth::tls_map::CertificateNames;
+use crate::auth::users::{ConnectionType, Login};
 
 const NONCE: &str = "PXoWU7zWAMt75FY";
 const ANY: Option<&[ConnectionType]> = None;
