@@ -6,7 +6,6 @@
 //!
 //! Absent: no password in a [`User`].
 
-use std::fmt;
 
 use super::permissions::{Permissions, PermissionsSpec};
 
