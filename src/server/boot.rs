@@ -33,6 +33,8 @@ use crate::monitor::{Monitor, http, system_events};
 use crate::net;
 use crate::pubsub::accounts::{Accounts, Policy};
 use crate::tasks::{self, Shards};
+use crate::telemetry::InstallError;
+use crate::vfs;
 
 /// How often it is looked what is due.
 const TICK: Duration = Duration::from_millis(250);
@@ -61,6 +63,15 @@ pub enum StartError {
     /// No threads.
     #[error("start threads: {0}")]
     Threads(#[source] io::Error),
+    /// The log cannot be written where it should.
+    #[error(transparent)]
+    Log(#[from] InstallError),
+    /// Signals cannot be taken over.
+    #[error("take over signals: {0}")]
+    Signals(#[source] io::Error),
+    /// The pid or ports file cannot be written.
+    #[error(transparent)]
+    File(#[from] vfs::Error),
 }
 
 fn join(errors: &[ConfigError]) -> String {
@@ -139,6 +150,7 @@ impl Server {
             live: Arc::clone(&live),
             events: Arc::clone(&events),
             known: Mutex::new(known),
+            ports_file: Mutex::new(None),
             acceptor: Mutex::new(None),
             tasks: Mutex::default(),
             _shards: Arc::clone(&shards),
