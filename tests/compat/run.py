@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -132,7 +133,7 @@ def run_language(language, options, command, material, scratch):
     with Fleet(command, configs.SERVERS, material, scratch / language) as fleet:
         for name, reason in fleet.unstarted.items():
             on_line(f"not ok {language}/server_{name}_starts: {reason}")
-        door = control.serve(fleet)
+        door = control.serve(fleet, material.issue)
         contract = {"control": door.url, "tls": material.tls, "auth": material.auth,
                     "servers": {name: server.describe() for name, server in fleet.servers.items()
                                 if name not in fleet.unstarted}}
@@ -179,8 +180,8 @@ def main():
 
     scratch = Path(tempfile.mkdtemp(prefix="compat-"))
     tls, server_pair = certs.make(scratch / "tls")
-    auth, jwt = nkeys.make(scratch / "auth")
-    material = configs.Material(tls, server_pair, auth, jwt)
+    auth, jwt, issue = nkeys.make(scratch / "auth")
+    material = configs.Material(tls, server_pair, auth, jwt, issue)
     tallies = {}
     try:
         for language in languages:
@@ -197,7 +198,6 @@ def main():
         if options.keep:
             print(f"kept: {scratch}")
         else:
-            import shutil
             shutil.rmtree(scratch, ignore_errors=True)
 
     for tally in tallies.values():

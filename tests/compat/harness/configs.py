@@ -6,6 +6,7 @@ by `supervisor.py`. It also fills in `@cluster_port@` (chosen by the server, the
 kept) and `@route:NAME@` (the cluster address of a server started earlier). The README's tables describe the same thing for readers.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -16,6 +17,7 @@ class Material:
     server_pair: tuple
     auth: dict
     jwt: dict
+    issue: Callable[[int], str]
 
     def tls_block(self, *extra):
         cert, key = self.server_pair

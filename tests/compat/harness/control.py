@@ -9,9 +9,12 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
-def _act(fleet, path):
+def _act(fleet, issue, path):
+    """Does what a path asks for; returns what the answer carries besides `ok`."""
     parts = [part for part in path.split("/") if part]
     verb, name, argument = (parts + [None, None, None])[:3]
+    if verb == "creds" and name:
+        return {"creds": issue(int(name))}
     server = fleet.servers.get(name)
     if server is None:
         raise KeyError(f"no server {name}")
@@ -23,9 +26,10 @@ def _act(fleet, path):
         getattr(server, verb)()
     else:
         raise KeyError(f"no action {path}")
+    return {}
 
 
-def serve(fleet):
+def serve(fleet, issue):
     """Starts the door in a thread; returns the HTTP server (`.url`, `.shutdown()`)."""
     lock = threading.Lock()
 
@@ -33,8 +37,7 @@ def serve(fleet):
         def do_GET(self):
             try:
                 with lock:
-                    _act(fleet, self.path)
-                status, answer = 200, {"ok": True}
+                    status, answer = 200, {"ok": True, **_act(fleet, issue, self.path)}
             except Exception as error:  # the reason belongs to the runner, whatever it is
                 status, answer = 500, {"ok": False, "error": str(error)}
             body = json.dumps(answer).encode()

@@ -81,7 +81,7 @@ UNLIMITED = {"subs": -1, "data": -1, "payload": -1}
 
 
 def make(folder: Path):
-    """Makes all keys of a run; returns the `auth` section and what the `jwt` server needs."""
+    """Makes all keys of a run; returns the `auth` section, what the `jwt` server needs, and an issuer of brief creds."""
     user, unknown = KeyPair(folder, "user", "user"), KeyPair(folder, "unknown", "user")
     operator = KeyPair(folder, "operator", "operator")
     account, strange = KeyPair(folder, "account", "account"), KeyPair(folder, "strange", "account")
@@ -91,15 +91,22 @@ def make(folder: Path):
     account_jwt = operator.issue(account, {"limits": limits, "default_permissions": {"pub": {}, "sub": {}}})
     rights = {"pub": {"deny": ["denied.>"]}, "sub": {}, **UNLIMITED}
 
-    def write(name, issuer, expires=None):
-        return creds(folder / f"{name}.creds", issuer.issue(member, rights, expires), member.seed)
+    def write(name, issuer, expires=None, **limits):
+        jwt = issuer.issue(member, {**rights, **limits}, expires)
+        return creds(folder / f"{name}.creds", jwt, member.seed)
+
+    def issue(seconds):
+        """Creds that end soon, for the control door."""
+        return write(f"brief_{time.monotonic_ns()}", account, int(time.time()) + seconds)
 
     auth = {
         "token": "s3cr3t-token",
         "nkey_seed": user.seed, "nkey_public": user.public, "nkey_seed_unknown": unknown.seed,
         "creds": write("good", account),
+        "creds_limited": write("limited", account, payload=1000, subs=3),
         "creds_unknown": write("unknown", strange),
         "creds_expired": write("expired", account, int(time.time()) - 5),
     }
     operator_jwt = operator.issue(operator, {})
-    return auth, {"operator": operator_jwt, "account": account.public, "account_jwt": account_jwt}
+    jwt = {"operator": operator_jwt, "account": account.public, "account_jwt": account_jwt}
+    return auth, jwt, issue

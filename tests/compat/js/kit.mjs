@@ -182,15 +182,24 @@ export class Trial {
     return sub;
   }
 
-  /** Moves a server through the harness; returns when it has happened. */
+  /** Moves a server through the harness; returns its answer when it has happened. */
   async control(path) {
     const answer = await (await fetch(contract.control + path)).json();
     if (!answer.ok) throw new Error(`${path}: ${answer.error}`);
+    return answer;
   }
 
   /** One monitoring endpoint's JSON. */
   async monitor(server, path) {
     return await (await fetch(contract.servers[server].monitor + path)).json();
+  }
+
+  /** Returns when the server holds no more than `but` subscriptions to this literal subject. */
+  async forgotten(server, subject, but = 0) {
+    await this.until(`${subject} is forgotten`, async () => {
+      const listed = (await this.monitor(server, `/subsz?subs=1&test=${subject}`)).subscriptions_list ?? [];
+      return listed.filter((sub) => sub.subject === subject).length <= but;
+    });
   }
 
   async finish() {

@@ -215,14 +215,14 @@ class Trial:
         return sub
 
     async def control(self, path):
-        """Moves a server through the harness; returns when it has happened."""
+        """Moves a server through the harness; returns its answer when it has happened."""
         def call():
             try:
-                urllib.request.urlopen(self.contract.json["control"] + path, timeout=30).read()
+                return json.load(urllib.request.urlopen(self.contract.json["control"] + path, timeout=30))
             except urllib.error.HTTPError as error:
                 raise RuntimeError(f"{path}: {error.read().decode()}") from None
 
-        await asyncio.get_running_loop().run_in_executor(None, call)
+        return await asyncio.get_running_loop().run_in_executor(None, call)
 
     async def monitor(self, server, path):
         """One monitoring endpoint's JSON."""
@@ -231,6 +231,14 @@ class Trial:
                 return json.load(answer)
 
         return await asyncio.get_running_loop().run_in_executor(None, call)
+
+    async def forgotten(self, server, subject, but=0):
+        """Returns when the server holds no more than `but` subscriptions to this literal subject."""
+        async def asked():
+            listed = (await self.monitor(server, f"/subsz?subs=1&test={subject}")).get("subscriptions_list") or []
+            return len([sub for sub in listed if sub["subject"] == subject]) <= but
+
+        await self.until_asked(f"{subject} is forgotten", asked)
 
     async def finish(self):
         for client in self.connections:

@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { credsAuthenticator, jwtAuthenticator, nkeyAuthenticator, tokenAuthenticator, usernamePasswordAuthenticator } from "@nats-io/nats-core";
-import { contract, range, scenario } from "../kit.mjs";
+import { contract, range, scenario, told } from "../kit.mjs";
 
 const { auth } = contract;
 const bytes = (text) => new TextEncoder().encode(text);
@@ -66,6 +66,27 @@ scenario("auth/jwt_permissions", async (t) => {
   await t.becomes("denied_publish_is_told", () => client.events.hasError('permissions violation for publish to "denied.x"'),
     () => client.events.all);
   t.true("connection_stays", !client.isClosed());
+});
+
+scenario("auth/jwt_limits", async (t) => {
+  const client = await t.connect("jwt", creds("creds_limited"));
+  const seen = await t.collect(client, "small");
+  t.equal("limit_is_in_info", client.info.max_payload, 1000);
+  client.publish("small", "x".repeat(1000));
+  await t.settle(client, client);
+  t.equal("exactly_the_limit", seen.length, 1);
+  for (const number of range(3)) client.subscribe(`limited.${number}`, { callback: () => {} }).closed.catch(() => {});
+  await t.becomes("subscriptions", () => client.events.hasError("maximum subscriptions"), () => client.events.all);
+});
+
+scenario("auth/jwt_expires_while_connected", async (t) => {
+  const brief = (await t.control("/creds/3")).creds;
+  const client = await t.connect("jwt", { authenticator: credsAuthenticator(readFileSync(brief)) });
+  await client.flush();
+  t.true("works_before", !client.isClosed());
+  await t.becomes("is_told_and_put_out", () => client.events.closed
+    && (client.events.hasError("user authentication expired") || told(client.events.closedWith).includes("user authentication expired")),
+    () => [client.events.all, client.events.closedWith]);
 });
 
 scenario("auth/server_survives_refusals", async (t) => {

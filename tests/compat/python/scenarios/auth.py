@@ -78,6 +78,33 @@ async def jwt_permissions(t):
 
 
 @scenario
+async def jwt_limits(t):
+    client = await t.connect("jwt", user_credentials=t.contract.auth["creds_limited"])
+    sub, seen = await t.collect(client, "small")
+    await client.publish("small", b"x" * 1000)
+    await t.settle(client, sub)
+    t.equal("exactly_the_limit", len(seen), 1)
+    await client.publish("small", b"x" * 1001)
+    await t.becomes("beyond_closes", lambda: client.is_closed)
+    t.true("beyond_is_told", "maximum payload" in str(client.last_error).lower(), client.last_error)
+    client = await t.connect("jwt", user_credentials=t.contract.auth["creds_limited"])
+    for number in range(4):
+        await client.subscribe(f"limited.{number}")
+    await t.becomes("subscriptions", lambda: "maximum subscriptions" in str(client.last_error).lower(),
+                    why=lambda: client.last_error)
+
+
+@scenario
+async def jwt_expires_while_connected(t):
+    brief = (await t.control("/creds/3"))["creds"]
+    client = await t.connect("jwt", user_credentials=brief)
+    await t.flush(client)
+    t.true("works_before", client.is_connected)
+    await t.becomes("is_put_out", lambda: client.is_closed)
+    t.true("is_told_why", "user authentication expired" in str(client.last_error).lower(), client.last_error)
+
+
+@scenario
 async def server_survives_refusals(t):
     for _ in range(20):
         try:
