@@ -127,6 +127,21 @@ impl Mappings {
         self.0.iter().map(|mapping| mapping.source.as_str())
     }
 
+    /// Every source with its destinations as `(subject, weight, cluster)`, for showing: the
+    /// weights add up from destination to destination.
+    pub fn shown(&self) -> impl Iterator<Item = (&str, Vec<(String, u8, String)>)> {
+        self.0.iter().map(|mapping| {
+            let general = mapping.general.shown(&mapping.source, "");
+            let clusters = mapping.by_cluster.iter();
+            let by_cluster =
+                clusters.flat_map(|(name, choice)| choice.shown(&mapping.source, name));
+            (
+                mapping.source.as_str(),
+                general.into_iter().chain(by_cluster).collect(),
+            )
+        })
+    }
+
     /// Maps a published subject on a server of `cluster`. The first mapping whose source
     /// matches decides; its outcome is not mapped again.
     pub fn map(&self, subject: &[u8], cluster: Option<&str>, random: RandomBelow<'_>) -> Mapped {
@@ -145,6 +160,19 @@ impl Mappings {
                 _ => Mapped::Unchanged,
             },
         }
+    }
+}
+
+impl Choice {
+    fn shown(&self, source: &str, cluster: &str) -> Vec<(String, u8, String)> {
+        let row = |(weight, target): &(u8, Target)| {
+            let subject = match target {
+                Target::Same => source,
+                Target::Transform(transform) => transform.destination(),
+            };
+            (subject.to_owned(), *weight, cluster.to_owned())
+        };
+        self.0.iter().map(row).collect()
     }
 }
 

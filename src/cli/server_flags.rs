@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::cli::{UNBUILT_EXIT, say, signal};
 use crate::config::flags::{self, Flags, Show};
-use crate::server;
+use crate::server::run::start_blocking;
 use crate::server::source::{Loaded, Source, lines};
 use crate::server::version;
 use crate::vfs::Vfs;
@@ -84,7 +84,7 @@ pub fn run(program: Program, args: &[String]) -> ExitCode {
         Ok(ready) => ready,
         Err(said) => return say(&said.out, &said.err, said.code),
     };
-    match server::start_blocking(program.name(), loaded, source) {
+    match start_blocking(program.name(), program.version(), loaded, source) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => say("", &format!("{}: {error}\n", program.name()), 1),
     }

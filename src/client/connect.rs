@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::by_sid::BySid;
 use super::entry::Details;
 use super::session::{ClientSession, Phase};
 use crate::account;
@@ -15,6 +16,9 @@ use crate::login::{Decided, Outcome};
 use crate::protocol::connect::Connect;
 use crate::protocol::encode;
 use crate::protocol::error::ClientError;
+
+/// Subscriptions that are remembered of a client that is gone.
+const LAST_SUBSCRIPTIONS_MAX: usize = 256;
 
 impl ClientSession {
     /// Somebody says who he is.
@@ -88,7 +92,7 @@ impl ClientSession {
             RefuseReason::ProxyRequired => CloseReason::ProxyRequired,
             _ => CloseReason::AuthenticationFailure,
         };
-        self.front.observer.refused(&self.client, close);
+        self.front.observer().refused(&self.client, close);
         self.fail(ClientError::AuthorizationViolation, close);
     }
 
@@ -106,7 +110,7 @@ impl ClientSession {
         let first = !self.client.details().is_connected;
         self.client.update(|details| details.is_connected = true);
         if first {
-            self.front.observer.connected(&self.client);
+            self.front.observer().connected(&self.client);
         }
         if self.connect.verbose {
             self.reply(encode::OK);
@@ -134,9 +138,9 @@ impl ClientSession {
             }
             if let Some(previous) = previous {
                 previous.leave();
-                self.front.observer.account_changed(&previous.name);
+                self.front.observer().account_changed(&previous.name);
             }
-            self.front.observer.account_changed(&account.name);
+            self.front.observer().account_changed(&account.name);
         }
         self.client.update(|details: &mut Details| {
             details.user = Some(Arc::clone(user));
@@ -192,19 +196,26 @@ impl ClientSession {
             return self.close(CloseReason::ClientClosed);
         }
         let account = Arc::clone(self.account());
-        let old: Vec<_> = self.subscriptions.drain().collect();
+        let old = std::mem::take(&mut *self.client.subscriptions.lock());
         self.client
             .update(|details| details.user = Some(Arc::clone(user)));
         self.bind(user, &account);
         // Every subscription is made anew under the new permissions, or taken away.
-        for super::subscribe::BySid(subscription) in old {
+        for BySid(subscription) in old {
             self.renew(&subscription, &account);
         }
-        self.count_subscriptions();
     }
 
     /// The client is gone: nothing of it stays but counters.
     pub(super) fn leave(&mut self, reason: CloseReason) {
+        let last: Vec<_> = {
+            let subscriptions = self.client.subscriptions.lock();
+            subscriptions
+                .iter()
+                .take(LAST_SUBSCRIPTIONS_MAX)
+                .map(|s| Arc::clone(&s.0))
+                .collect()
+        };
         self.unsubscribe_all();
         self.front.clients.remove(self.client.link.id);
         let counters = &self.front.counters;
@@ -251,11 +262,11 @@ impl ClientSession {
                     .fetch_add(1, Ordering::Relaxed);
             }
             account.leave();
-            self.front.observer.account_changed(&account.name);
+            self.front.observer().account_changed(&account.name);
         }
-        self.front.observer.closed(&self.client, reason);
+        self.front.observer().closed(&self.client, reason, &last);
         if details.is_connected {
-            self.front.observer.disconnected(&self.client, reason);
+            self.front.observer().disconnected(&self.client, reason);
         }
     }
 }

@@ -9,6 +9,7 @@
 //! accepted; every refusal goes through `violations.rs`; a client that is gone leaves
 //! nothing in its account but counters. Absent: sockets, configuration files.
 
+pub mod by_sid;
 pub mod connect;
 pub mod entry;
 pub mod observer;
@@ -18,14 +19,14 @@ pub mod sink;
 pub mod subscribe;
 pub mod violations;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::RwLock;
 
 use self::entry::Client;
-use self::observer::Observer;
+use self::observer::{Nobody, Observer};
 use crate::connection::pending::PendingTotal;
 use crate::connection::registry::Registry;
 use crate::login::Login;
@@ -80,7 +81,7 @@ pub struct Front {
     /// Counters of clients that are gone, and of events.
     pub counters: Counters,
     /// Who wants to know of connects and disconnects.
-    pub observer: Arc<dyn Observer>,
+    pub observer: OnceLock<Arc<dyn Observer>>,
     /// The server is leaving: no new subscriptions are announced, no new clients taken.
     pub lame_duck: AtomicBool,
 }
@@ -106,6 +107,11 @@ impl Front {
     /// The present limits and timers.
     pub fn options(&self) -> Arc<ClientOptions> {
         Arc::clone(&self.options.read())
+    }
+
+    /// Who wants to know; nobody, while the server is being built.
+    pub fn observer(&self) -> &dyn Observer {
+        self.observer.get().map_or(&Nobody, |observer| &**observer)
     }
 
     /// The present INFO.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::entry::Client;
 use crate::connection::close::CloseReason;
+use crate::pubsub::subscription::Subscription;
 
 /// Told of connects and disconnects. Calls come from the links' own tasks and must be quick.
 pub trait Observer: Send + Sync {
@@ -15,8 +16,14 @@ pub trait Observer: Send + Sync {
     fn disconnected(&self, client: &Arc<Client>, reason: CloseReason);
     /// Somebody was refused.
     fn refused(&self, client: &Arc<Client>, reason: CloseReason);
-    /// A connection ended, whoever it was; for the list of closed connections.
-    fn closed(&self, client: &Arc<Client>, reason: CloseReason);
+    /// A connection ended, whoever it was; for the list of closed connections. Its last
+    /// subscriptions are a sample if there were many.
+    fn closed(
+        &self,
+        client: &Arc<Client>,
+        reason: CloseReason,
+        subscriptions: &[Arc<Subscription>],
+    );
     /// An account has gained or lost a connection.
     fn account_changed(&self, account: &str);
 }
@@ -28,6 +35,6 @@ impl Observer for Nobody {
     fn connected(&self, _: &Arc<Client>) {}
     fn disconnected(&self, _: &Arc<Client>, _: CloseReason) {}
     fn refused(&self, _: &Arc<Client>, _: CloseReason) {}
-    fn closed(&self, _: &Arc<Client>, _: CloseReason) {}
+    fn closed(&self, _: &Arc<Client>, _: CloseReason, _: &[Arc<Subscription>]) {}
     fn account_changed(&self, _: &str) {}
 }

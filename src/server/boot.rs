@@ -2,14 +2,18 @@
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
+use super::events::Events;
 use super::identity::Identity;
-use super::{Server, info, listeners};
+use super::live::Live;
+use super::{ConfigSource, Configuration, Server, facts, info, listeners, system};
 use crate::account::{self, AccountSpec};
 use crate::auth::decision::{AccessSpec, Directory, DirectoryError, DirectorySpec, UserGroup};
 use crate::client::observer::Observer;
@@ -17,15 +21,23 @@ use crate::client::{ClientOptions, Counters, Front};
 use crate::clock;
 use crate::config::error::ConfigError;
 use crate::config::options::Options;
+use crate::config::options::endpoint::Endpoint;
 use crate::config::options::limits::WriteTimeout;
 use crate::config::options::listen::{ANY_HOST, CLIENT_PORT};
 use crate::connection::pending::PendingTotal;
 use crate::connection::registry::Registry;
 use crate::login::Login;
+use crate::monitor::source::Source;
+use crate::monitor::statsz_schedule::StatszSchedule;
+use crate::monitor::{Monitor, http, system_events};
 use crate::net;
 use crate::pubsub::accounts::{Accounts, Policy};
-use crate::tasks::Shards;
+use crate::tasks::{self, Shards};
+use crate::telemetry::InstallError;
+use crate::vfs;
 
+/// How often it is looked what is due.
+const TICK: Duration = Duration::from_millis(250);
 /// Time to log in when none is configured.
 const AUTH_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes all links together may have waiting when the machine does not say how large it is.
@@ -51,6 +63,15 @@ pub enum StartError {
     /// No threads.
     #[error("start threads: {0}")]
     Threads(#[source] io::Error),
+    /// The log cannot be written where it should.
+    #[error(transparent)]
+    Log(#[from] InstallError),
+    /// Signals cannot be taken over.
+    #[error("take over signals: {0}")]
+    Signals(#[source] io::Error),
+    /// The pid or ports file cannot be written.
+    #[error(transparent)]
+    File(#[from] vfs::Error),
 }
 
 fn join(errors: &[ConfigError]) -> String {
@@ -59,59 +80,142 @@ fn join(errors: &[ConfigError]) -> String {
 }
 
 impl Server {
-    /// Starts a server; returns when it listens.
+    /// Starts a server; returns when it listens. `source` makes reloads possible.
     ///
     /// # Errors
     /// [`StartError`]; nothing is left behind then.
     pub async fn start(
-        options: Options,
-        observer: Arc<dyn Observer>,
+        configuration: Configuration,
+        source: Option<Arc<dyn ConfigSource>>,
     ) -> Result<Arc<Server>, StartError> {
+        let Configuration { options, digest } = configuration;
+        let refused = options.refuse_unbuilt();
+        if !refused.is_empty() {
+            return Err(StartError::Config(refused));
+        }
         let identity = Identity::new(options.listen.server_name.as_deref());
         let directory = directory(&options)?;
         let checked = checked_accounts(&options)?;
         let accounts = Arc::new(Accounts::new([]));
         apply_accounts(&accounts, &checked);
-        let listener = listen(&options)?;
-        let client_address = listener.local_addr().map_err(|source| StartError::Listen {
-            address: "the client port".to_owned(),
-            source,
-        })?;
-        let shards = std::thread::available_parallelism().map_or(1, usize::from);
-        let shards = Arc::new(Shards::start(shards).map_err(StartError::Threads)?);
+
+        let listener = listen(&options.listen.endpoint, None, CLIENT_PORT)?;
+        let client_address = local_address(&listener)?;
+        let monitoring = monitoring_listener(&options)?;
+        let monitoring_address = monitoring.as_ref().map(local_address).transpose()?;
+
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let shards = Arc::new(Shards::start(cores).map_err(StartError::Threads)?);
         let base_info = info::build(&options, &identity, &directory, client_address, false);
+        let known = facts::Known {
+            start: clock::now(),
+            digest,
+            tls_cert_not_after: None,
+        };
+        let facts = facts::build(&options, &identity, &base_info, &known);
         let front = Arc::new(Front {
-            accounts,
+            accounts: Arc::clone(&accounts),
             login: Arc::new(Login::new(directory)),
             clients: Arc::new(Registry::new()),
             options: RwLock::new(Arc::new(client_options(&options))),
             info: RwLock::new(Arc::new(base_info)),
             total: Arc::new(PendingTotal::new(pending_total_max(&options))),
             counters: Counters::default(),
-            observer,
+            observer: OnceLock::new(),
             lame_duck: AtomicBool::new(false),
         });
+        let closed_max = usize::try_from(options.limits.max_closed_clients).unwrap_or(usize::MAX);
+        let live = Arc::new(Live::new(Arc::clone(&front), facts, closed_max));
+        let monitor = Arc::new(Monitor::new(Arc::clone(&live) as Arc<dyn Source>));
+        let system = checked
+            .system()
+            .and_then(|system| accounts.get(&system.name));
+        let events = Arc::new(Events::new(
+            system,
+            accounts,
+            Arc::clone(&live),
+            Arc::clone(&monitor),
+        ));
+        let _ = front.observer.set(Arc::clone(&events) as Arc<dyn Observer>);
+
+        let http_base_path = options.monitoring.http_base_path.clone();
         let server = Arc::new(Server {
             options: Mutex::new(Arc::new(options)),
+            source,
             identity,
-            started: clock::now(),
+            started: known.start,
             front: Arc::clone(&front),
             client_address,
-            shards: Arc::clone(&shards),
+            monitoring_address,
+            live: Arc::clone(&live),
+            events: Arc::clone(&events),
+            known: Mutex::new(known),
+            ports_file: Mutex::new(None),
             acceptor: Mutex::new(None),
+            tasks: Mutex::default(),
+            _shards: Arc::clone(&shards),
         });
-        let acceptor = listeners::accept_clients(listener, front, shards);
-        *server.acceptor.lock() = Some(acceptor);
+        let mut background = vec![keep_time(Arc::clone(&events), Arc::clone(&front))];
+        background.extend(system::answer_requests(&server, &events, &monitor));
+        if let Some(listener) = monitoring {
+            let port = http::Server::new(monitor, &http_base_path, None, http::Limits::default());
+            let spawn = |task| drop(tasks::spawn(task));
+            background.push(tasks::spawn(port.run(
+                listener,
+                spawn,
+                std::future::pending(),
+            )));
+        }
+        *server.tasks.lock() = background;
+        *server.acceptor.lock() = Some(listeners::accept_clients(listener, front, shards));
+        live.is_ready.store(true, Ordering::Relaxed);
         Ok(server)
     }
 }
 
-fn listen(options: &Options) -> Result<tokio::net::TcpListener, StartError> {
-    let endpoint = &options.listen.endpoint;
-    let (host, port) = (
-        endpoint.host_or(ANY_HOST),
-        endpoint.port_or(CLIENT_PORT).to_bind(),
-    );
+/// Regular figures, and the end of replies nobody answered.
+fn keep_time(events: Arc<Events>, front: Arc<Front>) -> JoinHandle<()> {
+    tasks::spawn(async move {
+        let start = clock::monotonic();
+        let mut statsz = StatszSchedule::new(start);
+        let mut figures_at = start.plus(system_events::ACCOUNT_INTERVAL);
+        loop {
+            tokio::time::sleep(TICK).await;
+            let now = clock::monotonic();
+            if statsz.deadline() <= now && statsz.due(now) {
+                events.statsz();
+            }
+            if now >= figures_at {
+                events.all_account_figures();
+                figures_at = now.plus(system_events::ACCOUNT_INTERVAL);
+            }
+            for account in front.accounts.all() {
+                account.replies.prune(now);
+            }
+            front.clients.cut_worst(&front.total);
+        }
+    })
+}
+
+fn local_address(listener: &TcpListener) -> Result<SocketAddr, StartError> {
+    listener.local_addr().map_err(|source| StartError::Listen {
+        address: "a port that was just opened".to_owned(),
+        source,
+    })
+}
+
+fn monitoring_listener(options: &Options) -> Result<Option<TcpListener>, StartError> {
+    let host = options.listen.endpoint.host.as_deref();
+    let monitoring = &options.monitoring;
+    match monitoring.http.port {
+        Some(_) => listen(&monitoring.http, host, 0).map(Some),
+        None => Ok(None),
+    }
+}
+
+fn listen(endpoint: &Endpoint, host: Option<&str>, port: u16) -> Result<TcpListener, StartError> {
+    let host = endpoint.host_or(host.unwrap_or(ANY_HOST));
+    let port = endpoint.port_or(port).to_bind();
     let failed = |source| StartError::Listen {
         address: format!("{host}:{port}"),
         source,
@@ -162,6 +266,7 @@ pub(super) fn directory(options: &Options) -> Result<Directory, DirectoryError> 
             && authorization.token.is_none()
             && single_user.is_none()
             && authorization.no_auth_user.is_none(),
+        has_certificate_users: options.tls.as_ref().is_some_and(|tls| tls.verify_and_map),
         access: AccessSpec {
             token: authorization
                 .token

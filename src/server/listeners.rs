@@ -83,8 +83,8 @@ async fn serve_client(stream: TcpStream, peer: SocketAddr, front: Arc<Front>) {
         link.send(&ClientError::MaximumConnections.line());
         link.close(CloseReason::MaximumConnectionsExceeded);
         front
-            .observer
-            .closed(&client, CloseReason::MaximumConnectionsExceeded);
+            .observer()
+            .closed(&client, CloseReason::MaximumConnectionsExceeded, &[]);
         return;
     }
     front.clients.insert(Arc::clone(&client));

@@ -1,21 +1,28 @@
 //! The composition root: the only room that knows all others.
 //!
-//! [`Server::start`] builds a server from options and returns once it listens;
+//! [`Server::start`] builds a server from a configuration and returns once it listens;
 //! [`Server::shutdown`] takes it down in order. Everything is handed down by value or by
 //! handle: no component looks configuration up.
 //!
 //! Invariants: nothing listens before everything it needs is there; a server that failed
-//! to start leaves nothing behind.
+//! to start leaves nothing behind; a reload happens as a whole or not at all.
 
 pub mod banner;
 pub mod boot;
+pub mod events;
+pub mod facts;
 pub mod files;
 pub mod identity;
 pub mod info;
 pub mod listeners;
+pub mod live;
 pub mod logging;
+pub mod reload;
+pub mod run;
+pub mod shutdown;
 pub mod signals;
 pub mod source;
+pub mod system;
 pub mod version;
 
 use std::net::SocketAddr;
@@ -26,15 +33,37 @@ use tokio::task::JoinHandle;
 
 use crate::client::Front;
 use crate::clock::Timestamp;
-use crate::config::error::ConfigError;
 use crate::config::options::Options;
-use crate::connection::close::CloseReason;
 use crate::tasks::Shards;
+
+/// A configuration, read and validated.
+#[derive(Clone, Debug, Default)]
+pub struct Configuration {
+    /// What it says.
+    pub options: Options,
+    /// `sha256:…` of the file; empty without one.
+    pub digest: String,
+}
+
+/// Where a configuration came from, so that it can be read again.
+pub trait ConfigSource: Send + Sync {
+    /// Reads it again, flags applied.
+    ///
+    /// # Errors
+    /// What is wrong with it, for a person.
+    fn load(&self) -> Result<Configuration, String>;
+
+    /// Logs as `options` say from now on.
+    ///
+    /// # Errors
+    /// What is wrong, for a person.
+    fn apply_logging(&self, options: &Options) -> Result<(), String>;
+}
 
 /// A running server.
 pub struct Server {
-    /// What it is configured to be.
     options: Mutex<Arc<Options>>,
+    source: Option<Arc<dyn ConfigSource>>,
     /// Who it is.
     pub identity: identity::Identity,
     /// When it started.
@@ -43,8 +72,17 @@ pub struct Server {
     pub front: Arc<Front>,
     /// Where clients connect.
     pub client_address: SocketAddr,
-    shards: Arc<Shards>,
+    /// Where monitoring is served.
+    pub monitoring_address: Option<SocketAddr>,
+    live: Arc<live::Live>,
+    events: Arc<events::Events>,
+    known: Mutex<facts::Known>,
+    /// Written by `run`, removed with the server.
+    ports_file: Mutex<Option<files::PortsFile>>,
     acceptor: Mutex<Option<JoinHandle<()>>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+    /// Dropped last: the links' tasks end with it.
+    _shards: Arc<Shards>,
 }
 
 impl Server {
@@ -52,32 +90,4 @@ impl Server {
     pub fn options(&self) -> Arc<Options> {
         Arc::clone(&self.options.lock())
     }
-
-    /// Stops listening and closes every connection.
-    pub async fn shutdown(&self) {
-        if let Some(acceptor) = self.acceptor.lock().take() {
-            acceptor.abort();
-        }
-        for client in self.front.clients.all() {
-            client.link.close(CloseReason::ServerShutdown);
-        }
-    }
-}
-
-/// Runs a server until it is told to end. `program` is the name it goes by, `loaded` what
-/// `source` gave first.
-///
-/// # Errors
-/// What kept it from starting.
-// TO CONNECT: runtime, telemetry::install, Server::start, banner, files, signals.
-pub fn start_blocking(
-    program: &str,
-    loaded: source::Loaded,
-    source: source::Source,
-) -> Result<(), boot::StartError> {
-    let _ = (program, loaded, source);
-    Err(boot::StartError::Config(vec![ConfigError {
-        position: None,
-        message: "running a server from the command line is not connected yet".to_owned(),
-    }]))
 }

@@ -336,15 +336,20 @@ impl Reader {
         }
     }
 
-    /// A number of seconds, with or without a fraction, or a duration.
+    /// A number of seconds, with or without a fraction, or a duration; 0 means the default.
     pub fn seconds<D: From<Duration>>(&mut self, v: Item<'_>, into: &mut D) {
-        let duration = match v.node.value {
+        let mut duration = Duration::ZERO;
+        let seconds = match v.node.value {
             Value::Integer(seconds) => u64::try_from(seconds).ok().map(Duration::from_secs),
             Value::Float(seconds) => Duration::try_from_secs_f64(seconds).ok(),
-            _ => return self.duration(v, into),
+            _ => {
+                self.duration(v, &mut duration);
+                Some(duration)
+            }
         };
-        match duration {
-            Some(duration) => *into = D::from(duration),
+        match seconds {
+            Some(Duration::ZERO) => {}
+            Some(seconds) => *into = D::from(seconds),
             None => self.error(v, format!("{} can not be negative", v.key)),
         }
     }

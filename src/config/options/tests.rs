@@ -388,6 +388,8 @@ const REFUSED: &[(&str, &str)] = &[
         "Detected allow_trace directive on a non-stream"),
     ("accounts { A: {imports: [{stream: {account: B, subject: b}, prefix: x, to: y}]} }",
         "Stream import can not have a 'prefix' and a 'to' property"),
+    ("accounts { A: {imports: [{service: {account: B, subject: b}}, {service: {account: C, subject: c}, to: b}]} }",
+        "Duplicate service import subject \"b\", previously used in import for account \"B\", subject \"b\""),
     ("accounts { A: {mappings: {a: {dest: b}}} }", "Missing weight for mapping destination \"b\""),
     ("accounts { A: {mappings: {a: {dest: b, weight: 150}}} }", "Invalid weight 150 for mapping destination"),
     ("mappings: {a: [{dest: b, weight: 60}, {dest: c, weight: 60}]}",
@@ -443,6 +445,16 @@ fn every_error_is_told_with_its_place() {
             "c.conf:6:1: unknown field \"bar\"",
         ]
     );
+}
+
+#[test]
+fn zero_seconds_mean_the_default() {
+    let text =
+        "authorization {timeout: 0}\ntls {timeout: 0.0}\nwrite_deadline: \"0s\"\nmax_payload: 0";
+    let options = options(text);
+    assert_eq!(options.authorization.timeout, None);
+    assert_eq!(options.tls.expect("tls").timeout, tls::HANDSHAKE_TIMEOUT);
+    assert_eq!(options.limits, limits::Limits::default());
 }
 
 #[test]
@@ -658,7 +670,7 @@ fn a_typical_file_is_read() {
         r#"
         listen: 127.0.0.1:-1
         http: 8222
-        server_tags: "az:1, disk:ssd"
+        server_tags: ["AZ:1", " disk:ssd ", "az:1"]
         accounts {
           A {
             users [ { user: a, password: "$2a$10$abcdefghijklmnopqrstuv" , permissions {
