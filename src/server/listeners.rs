@@ -70,7 +70,7 @@ async fn serve_client(stream: TcpStream, peer: SocketAddr, front: Arc<Front>) {
     // Small replies must not wait for more; a socket that refuses is broken anyway.
     let _ = stream.set_nodelay(true);
     let tls: Option<TlsPeer> = None;
-    let (reader, writer) = Wire::Tcp(stream).split();
+    let (mut reader, writer) = Wire::Tcp(stream).split();
     let write = WriteOptions {
         pending_max: options.pending_max,
         total: Arc::clone(&front.total),
@@ -85,6 +85,8 @@ async fn serve_client(stream: TcpStream, peer: SocketAddr, front: Arc<Front>) {
         front
             .observer()
             .closed(&client, CloseReason::MaximumConnectionsExceeded, &[]);
+        // The client may be saying CONNECT: it would lose the reason to a reset.
+        driver::linger(&mut reader, &link).await;
         return;
     }
     front.clients.insert(Arc::clone(&client));
