@@ -17,8 +17,11 @@ fn main() {
         .unwrap();
     rt.block_on(async {
         let _s = natter::server::Server::start(
-            options,
-            std::sync::Arc::new(natter::client::observer::Nobody),
+            natter::server::Configuration {
+                options,
+                digest: String::new(),
+            },
+            None,
         )
         .await
         .unwrap();

@@ -3,6 +3,10 @@
 //! Separate from the parts because only here all accounts are seen at once: an import needs
 //! an export elsewhere, and a chain of imports must not close. Everything that is wrong is
 //! reported, not only the first.
+//!
+//! An account may import from itself, even so that subjects of its import match again: whoever
+//! carries messages MUST NOT carry one through a second import from the account it is in to
+//! the same account. Such imports are no part of the search for cycles.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -50,7 +54,8 @@ pub enum Problem {
         /// `service` or `stream`.
         kind: &'static str,
     },
-    /// Two service imports have the same local subject.
+    /// Two service imports from one account have the same local subject. From several
+    /// accounts they may: a request then goes to all of them.
     #[error(
         "Duplicate service import subject {local:?}, previously used in import for account {exporter:?}, subject {remote:?}"
     )]
@@ -221,10 +226,10 @@ impl<'a> Builder<'a> {
         account: &mut Account,
         spec: &'s ImportSpec,
         share: bool,
-        locals: &mut BTreeMap<&'s str, &'s ImportSpec>,
+        locals: &mut BTreeMap<(&'s str, &'s str), &'s ImportSpec>,
     ) -> Result<(), Problem> {
         let local = spec.to.as_deref().unwrap_or(&spec.subject);
-        if let Some(first) = locals.insert(local, spec) {
+        if let Some(first) = locals.insert((&spec.account, local), spec) {
             return Err(Problem::DuplicateService {
                 local: local.to_owned(),
                 exporter: first.account.clone(),
@@ -241,8 +246,10 @@ impl<'a> Builder<'a> {
         if is_idle(&edge) {
             return Ok(());
         }
-        let refuse = |error| refused("service", spec, error);
-        self.services.add(edge).map_err(refuse)?;
+        if edge.from != edge.to {
+            let refuse = |error| refused("service", spec, error);
+            self.services.add(edge).map_err(refuse)?;
+        }
         account.service_imports.push(import);
         Ok(())
     }
@@ -303,8 +310,10 @@ impl<'a> Builder<'a> {
         if is_idle(&edge) {
             return Ok(());
         }
-        let refuse = |error| refused("stream", spec, error);
-        self.streams.add(edge).map_err(refuse)?;
+        if edge.from != edge.to {
+            let refuse = |error| refused("stream", spec, error);
+            self.streams.add(edge).map_err(refuse)?;
+        }
         account.stream_imports.push(import);
         Ok(())
     }
@@ -337,15 +346,14 @@ impl<'a> Builder<'a> {
             .ok_or_else(|| refused(kind, spec, Refusal::NotAuthorized(kind)))
     }
 
-    /// Adds what every account takes from the system account; what the configuration says
-    /// about the same subject wins.
+    /// Adds what every account takes from the system account, unless it is configured.
     fn add_implicit(&self, account: &mut Account) {
         let Some(system) = self.system.filter(|system| *system != account.name) else {
             return;
         };
         let taken = |import: &ServiceImport| {
             let mut own = account.service_imports.iter();
-            own.any(|own| own.local == import.local)
+            own.any(|own| own.exporter == import.exporter && own.local == import.local)
         };
         let mut implicit = system::implicit_imports(&account.name, system);
         implicit.retain(|import| !taken(import));

@@ -5,6 +5,7 @@
 //!
 //! Absent: activation tokens.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::subject::tokens::is_valid_publish;
@@ -121,20 +122,6 @@ impl ExportKind {
 }
 
 impl ExportSpec {
-    /// Whether `importer` may import `subject`, which this export covers.
-    fn admits(&self, importer: &str, subject: &str) -> bool {
-        if let Some(index) = self.account_token_position.checked_sub(1) {
-            // The token alone decides, whatever the list of accounts says.
-            return subject.split('.').nth(index) == Some(importer);
-        }
-        match &self.accounts {
-            Some(accounts) if !accounts.is_empty() => {
-                accounts.iter().any(|account| account == importer)
-            }
-            _ => true,
-        }
-    }
-
     /// Checks an export against the exports of its account and the accounts there are.
     fn check(&self, all: &[ExportSpec], accounts: &dyn Fn(&str) -> bool) -> Vec<ExportError> {
         let mut errors = Vec::new();
@@ -189,31 +176,50 @@ pub fn check(exports: &[ExportSpec], accounts: &dyn Fn(&str) -> bool) -> Vec<Exp
 /// The export of that kind (`service` or `stream`) through which `importer` may import
 /// `subject`; `None` if there is none.
 ///
-/// The export with exactly this subject decides alone, the last one if there are several.
-/// Else the most specific exports that cover it decide: one of them has to admit the
-/// importer.
+/// The export of exactly this subject decides alone. Else the most specific exports that
+/// cover it decide: one of them has to admit the importer. Several exports of one subject
+/// are one export to the accounts of all their lists; the last one says the rest.
 pub fn find<'a>(
     exports: &'a [ExportSpec],
     kind: &str,
     subject: &str,
     importer: &str,
 ) -> Option<&'a ExportSpec> {
-    let mut of_kind = exports.iter().filter(|export| export.kind.name() == kind);
-    if let Some(export) = of_kind.clone().rfind(|export| export.subject == subject) {
-        return export.admits(importer, subject).then_some(export);
+    let mut by_subject: BTreeMap<&str, Vec<&ExportSpec>> = BTreeMap::new();
+    for export in exports.iter().filter(|export| export.kind.name() == kind) {
+        if covers(export.subject.as_bytes(), subject.as_bytes()) {
+            by_subject.entry(&export.subject).or_default().push(export);
+        }
     }
-    let covering = of_kind
-        .clone()
-        .filter(|export| covers(export.subject.as_bytes(), subject.as_bytes()));
-    of_kind.find(|export| {
-        let own = export.subject.as_bytes();
-        let is_narrower = |other: &ExportSpec| {
-            other.subject != export.subject && covers(own, other.subject.as_bytes())
-        };
-        covers(own, subject.as_bytes())
-            && !covering.clone().any(is_narrower)
-            && export.admits(importer, subject)
-    })
+    if let Some(same) = by_subject.get(subject) {
+        return admitting(same, importer, subject);
+    }
+    let is_narrowest = |filter: &str| {
+        let is_narrower =
+            |other: &&str| *other != filter && covers(filter.as_bytes(), other.as_bytes());
+        !by_subject.keys().any(is_narrower)
+    };
+    by_subject
+        .iter()
+        .filter(|(filter, _)| is_narrowest(filter))
+        .find_map(|(_, same)| admitting(same, importer, subject))
+}
+
+/// The last of the exports of one subject, if together they admit `importer`.
+fn admitting<'a>(same: &[&'a ExportSpec], importer: &str, subject: &str) -> Option<&'a ExportSpec> {
+    let last = same.last()?;
+    let is_admitted = match last.account_token_position.checked_sub(1) {
+        // The token alone decides, whatever the lists of accounts say.
+        Some(index) => subject.split('.').nth(index) == Some(importer),
+        None => {
+            let mut listed = same
+                .iter()
+                .flat_map(|export| export.accounts.iter().flatten());
+            let is_public = listed.clone().next().is_none();
+            is_public || listed.any(|account| account == importer)
+        }
+    };
+    is_admitted.then_some(last)
 }
 
 #[cfg(test)]
@@ -286,8 +292,20 @@ mod tests {
         check_find(&exports, "foo.y", "C", None);
         check_find(&exports, "foo.y.z", "C", Some("foo.>"));
         check_find(&exports, "bar", "A", Some(">"));
-        let twice = [stream("foo", &["C"], 0), stream("foo", &[], 0)];
-        check_find(&twice, "foo", "A", Some("foo"));
+    }
+
+    #[test]
+    fn exports_of_one_subject_are_one_export() {
+        let private = [
+            stream("foo.*", &["C"], 0),
+            stream("foo.*", &[], 0),
+            stream("foo.*", &["A"], 0),
+        ];
+        for subject in ["foo.*", "foo.a"] {
+            check_find(&private, subject, "A", Some("foo.*"));
+            check_find(&private, subject, "C", Some("foo.*"));
+            check_find(&private, subject, "B", None);
+        }
     }
 
     #[test]

@@ -19,16 +19,16 @@
 //! wrong password costs one bcrypt comparison. Public nkeys are no secret and get no such
 //! care. Absent: no socket, no clock, no thread.
 
-use std::collections::HashMap;
+mod known;
+
 use std::fmt;
 use std::sync::Arc;
 
 use super::credentials::Credentials;
-use super::dn::DistinguishedName;
 use super::password;
 use super::permissions::PermissionsSpec;
-use super::tls_map::CertificateNames;
-use super::users::{Login, User, UserSpec};
+use super::users::{User, UserSpec};
+use known::{Known, costliest};
 
 /// A plain text of usual length, compared with when there is nothing to compare with.
 const STAND_IN: &str = "a-password-that-nobody-has";
@@ -45,6 +45,9 @@ pub struct DirectorySpec {
     /// Clients that present nothing are accepted into the global account although there are
     /// users: set when all of them belong to the system account and nothing else was said.
     pub open_beside_system: bool,
+    /// Some listener, this one or another, maps certificates: users without a password then
+    /// log in by certificate only.
+    pub has_certificate_users: bool,
 }
 
 /// Users that were configured together.
@@ -175,33 +178,9 @@ pub struct Directory {
     /// The user behind token and single user.
     shared: Arc<User>,
     open_beside_system: bool,
+    has_certificate_users: bool,
     /// A hash to compare wrong passwords with, if there is any bcrypt hash.
     decoy: Option<String>,
-}
-
-/// The configured users, shared by the directories of all listeners.
-#[derive(Default)]
-struct Known {
-    nkeys: HashMap<String, Arc<User>>,
-    users: HashMap<String, KnownUser>,
-    /// Users whose name is a distinguished name, in order of configuration.
-    names: Vec<(DistinguishedName, String)>,
-    costliest_hash: Option<String>,
-}
-
-struct KnownUser {
-    user: Arc<User>,
-    password: String,
-}
-
-/// Hides every password.
-impl fmt::Debug for Known {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Known")
-            .field("nkeys", &self.nkeys.len())
-            .field("users", &self.users.len())
-            .finish_non_exhaustive()
-    }
 }
 
 impl Directory {
@@ -214,6 +193,7 @@ impl Directory {
             access: AccessSpec::default(),
             shared: Arc::new(global),
             open_beside_system: spec.open_beside_system,
+            has_certificate_users: spec.has_certificate_users,
             decoy: None,
         };
         directory.with_access(spec.access.clone())
@@ -237,6 +217,7 @@ impl Directory {
             decoy: costliest(hashes).cloned(),
             shared: Arc::new(shared),
             open_beside_system: self.open_beside_system,
+            has_certificate_users: self.has_certificate_users,
             access,
         })
     }
@@ -322,7 +303,10 @@ impl Directory {
             return None;
         }
         let known = self.known.users.get(&credentials.user);
-        let known = known.filter(|known| known.user.may_come_from(credentials.connection_type));
+        let known = known.filter(|known| {
+            let has_password = !known.password.is_empty() || !self.has_certificate_users;
+            has_password && known.user.may_come_from(credentials.connection_type)
+        });
         let expected = known.map(|known| (known.password.as_str(), &known.user));
         Some(self.check_password(expected, &credentials.password, credentials))
     }
@@ -393,87 +377,6 @@ impl Directory {
     }
 }
 
-impl Known {
-    fn new(groups: &[UserGroup]) -> Result<Self, DirectoryError> {
-        let mut known = Known::default();
-        for group in groups {
-            for spec in &group.users {
-                let user = Arc::new(User::compile(spec, group.default_permissions.as_ref()));
-                known.insert(&spec.login, user)?;
-            }
-        }
-        let hashes = known.users.values().map(|known| &known.password);
-        known.costliest_hash = costliest(hashes).cloned();
-        Ok(known)
-    }
-
-    fn insert(&mut self, login: &Login, user: Arc<User>) -> Result<(), DirectoryError> {
-        match login {
-            Login::Nkey(key) => {
-                if self.nkeys.insert(key.clone(), user).is_some() {
-                    return Err(DirectoryError::DuplicateNkey(key.clone()));
-                }
-            }
-            Login::Password {
-                user: name,
-                password,
-            } => {
-                if let Some(dn) = DistinguishedName::parse(name) {
-                    self.names.push((dn, name.clone()));
-                }
-                let password = password.clone();
-                let known = KnownUser { user, password };
-                if self.users.insert(name.clone(), known).is_some() {
-                    return Err(DirectoryError::DuplicateUser(name.clone()));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn has_any(&self) -> bool {
-        !self.users.is_empty() || !self.nkeys.is_empty()
-    }
-
-    fn check_no_auth_user(&self, name: Option<&str>) -> Result<(), DirectoryError> {
-        let Some(name) = name else { return Ok(()) };
-        if !self.has_any() {
-            return Err(DirectoryError::NoAuthUserWithoutUsers(name.to_owned()));
-        }
-        if !self.users.contains_key(name) && !self.nkeys.contains_key(name) {
-            return Err(DirectoryError::UnknownNoAuthUser(name.to_owned()));
-        }
-        Ok(())
-    }
-
-    /// The first name of the certificate that is a user's decides, even if that user may
-    /// not come from here.
-    fn find_by_certificate(
-        &self,
-        names: &CertificateNames,
-        credentials: &Credentials,
-    ) -> Option<&KnownUser> {
-        let by_text = |texts: &[String]| texts.iter().find_map(|text| self.users.get(text));
-        let by_subject = || {
-            let candidates = || {
-                self.names.iter().filter_map(|(dn, name)| {
-                    let known = self.users.get(name)?;
-                    let may_come = known.user.may_come_from(credentials.connection_type);
-                    may_come.then_some((dn, known))
-                })
-            };
-            let subject = &names.subject;
-            candidates()
-                .find(|(dn, _)| *dn == subject)
-                .or_else(|| candidates().find(|(dn, _)| dn.has_same_rdns(subject)))
-                .map(|(_, known)| known)
-        };
-        by_text(&names.alternative)
-            .or_else(by_subject)
-            .or_else(|| by_text(&names.written))
-    }
-}
-
 /// Accepts the user if it may come from there.
 fn admit_from(user: &Arc<User>, credentials: &Credentials) -> Decision {
     if !user.may_come_from(credentials.connection_type) {
@@ -487,13 +390,6 @@ fn admit(user: &Arc<User>, is_proxied: bool) -> Decision {
         return Decision::Refuse(RefuseReason::ProxyRequired);
     }
     Decision::Accept(Arc::clone(user))
-}
-
-/// The bcrypt hash with the highest cost; the two digits after the version are the cost.
-fn costliest<'a>(passwords: impl Iterator<Item = &'a String>) -> Option<&'a String> {
-    passwords
-        .filter(|password| password::is_bcrypt(password))
-        .max_by_key(|hash| hash.get(4..6))
 }
 
 #[cfg(test)]

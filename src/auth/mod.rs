@@ -4,6 +4,10 @@
 //! test. Configuration (`config`) and claims produce the `…Spec` types; `decision` and
 //! `permissions` compile them and answer.
 //!
+//! A front puts what a peer sent into `credentials`, with the names that `tls_map` finds in
+//! a certificate, and asks `decision`; the `users::User` it gets carries the `permissions`
+//! that every SUB and PUB is held against. A link keeps its own table of `responses`.
+//!
 //! Absent: no socket, no clock (callers pass `now`), no password hashing on the caller's
 //! thread: `decision` answers *verify this password* and is asked again.
 

@@ -131,15 +131,17 @@ struct Attribute {
 
 impl Subject {
     fn read(name: &X509Name<'_>) -> Self {
+        // What is no text has no name either, so that it is never taken for less than it is.
         let attribute = |attribute: &x509_parser::x509::AttributeTypeAndValue<'_>| {
-            text(attribute).map(|value| Attribute {
-                oid: attribute.attr_type().to_id_string(),
-                value,
-            })
+            let oid = attribute.attr_type().to_id_string();
+            let (oid, value) = text(attribute)
+                .map(|value| (oid, value))
+                .unwrap_or_default();
+            Attribute { oid, value }
         };
         let rdns = name
             .iter_rdn()
-            .map(|rdn| rdn.iter().filter_map(attribute).collect())
+            .map(|rdn| rdn.iter().map(attribute).collect())
             .collect();
         Subject { rdns }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::by_sid::BySid;
 use super::entry::Details;
 use super::session::{ClientSession, Phase};
 use crate::account;
@@ -195,28 +196,27 @@ impl ClientSession {
             return self.close(CloseReason::ClientClosed);
         }
         let account = Arc::clone(self.account());
-        let old: Vec<_> = self.subscriptions.drain().collect();
+        let old = std::mem::take(&mut *self.client.subscriptions.lock());
         self.client
             .update(|details| details.user = Some(Arc::clone(user)));
         self.bind(user, &account);
         // Every subscription is made anew under the new permissions, or taken away.
-        for super::subscribe::BySid(subscription) in old {
+        for BySid(subscription) in old {
             self.renew(&subscription, &account);
         }
-        self.count_subscriptions();
     }
 
     /// The client is gone: nothing of it stays but counters.
     pub(super) fn leave(&mut self, reason: CloseReason) {
-        let last: Vec<_> = self
-            .subscriptions
-            .iter()
-            .take(LAST_SUBSCRIPTIONS_MAX)
-            .map(|s| Arc::clone(&s.0))
-            .collect();
-        let had = self.subscriptions.len() as u64;
+        let last: Vec<_> = {
+            let subscriptions = self.client.subscriptions.lock();
+            subscriptions
+                .iter()
+                .take(LAST_SUBSCRIPTIONS_MAX)
+                .map(|s| Arc::clone(&s.0))
+                .collect()
+        };
         self.unsubscribe_all();
-        self.client.subscriptions.store(had, Ordering::Relaxed);
         self.front.clients.remove(self.client.link.id);
         let counters = &self.front.counters;
         let add = |to: &(std::sync::atomic::AtomicU64, std::sync::atomic::AtomicU64),

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::auth::users::User;
+use crate::client::by_sid::SubscriptionsBySid;
 use crate::clock::{Monotonic, Timestamp};
 use crate::connection::link::Link;
 use crate::connection::registry::HasLink;
@@ -25,8 +26,8 @@ pub struct Client {
     pub tls: Option<TlsPeer>,
     /// The nonce it may sign; empty if INFO carried none.
     pub nonce: String,
-    /// Subscriptions it has.
-    pub subscriptions: AtomicU64,
+    /// Its subscriptions; written by the session.
+    pub subscriptions: Mutex<SubscriptionsBySid>,
     /// Nanoseconds of UTC when it last sent or asked something.
     pub last_activity: AtomicU64,
     /// The last measured round trip in nanoseconds; 0: never.
@@ -97,13 +98,18 @@ impl Client {
             start,
             tls,
             nonce,
-            subscriptions: AtomicU64::new(0),
+            subscriptions: Mutex::default(),
             last_activity: AtomicU64::new(start.unix_nanos().unsigned_abs()),
             round_trip: AtomicU64::new(0),
             settled: AtomicBool::new(false),
             details: Mutex::default(),
             orders: Mutex::default(),
         })
+    }
+
+    /// How many subscriptions it has.
+    pub fn subscription_count(&self) -> usize {
+        self.subscriptions.lock().len()
     }
 
     /// A copy of the details.

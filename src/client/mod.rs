@@ -9,6 +9,7 @@
 //! accepted; every refusal goes through `violations.rs`; a client that is gone leaves
 //! nothing in its account but counters. Absent: sockets, configuration files.
 
+pub mod by_sid;
 pub mod connect;
 pub mod entry;
 pub mod observer;

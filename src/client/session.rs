@@ -7,7 +7,6 @@
 //! credentials are needed; every operation of one read is handled before any link it
 //! touched is flushed.
 
-use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,12 +14,10 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use foldhash::fast::RandomState;
 use tokio::sync::oneshot;
 
 use super::entry::Client;
 use super::sink::{ClientSink, SinkOptions};
-use super::subscribe::BySid;
 use super::{ClientOptions, Front};
 use crate::auth::decision::RefuseReason;
 use crate::auth::users::User;
@@ -60,7 +57,6 @@ pub struct ClientSession {
     pub(super) publisher: Option<Publisher>,
     pub(super) sink: Arc<ClientSink>,
     pub(super) is_system: bool,
-    pub(super) subscriptions: HashSet<BySid, RandomState>,
     random: Random,
     /// Bytes of protocol answers waiting for the end of the batch.
     replied: bool,
@@ -122,7 +118,6 @@ impl ClientSession {
             phase: Phase::Expecting,
             publisher: None,
             is_system: false,
-            subscriptions: HashSet::default(),
             random,
             replied: false,
             auth_deadline: Some(after(now, options.auth_timeout)),

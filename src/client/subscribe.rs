@@ -1,11 +1,9 @@
 //! `SUB` and `UNSUB`: permission, limits, interest.
 
-use std::borrow::Borrow;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crate::auth::permissions;
+use crate::client::by_sid::BySid;
 use crate::client::session::ClientSession;
 use crate::protocol::encode;
 use crate::protocol::error::ClientError;
@@ -13,29 +11,6 @@ use crate::protocol::op::Subscribe;
 use crate::pubsub::accounts::Account;
 use crate::pubsub::subscription::{Sink, Subscription};
 use crate::subject::{reserved, tokens};
-
-/// A subscription found by its sid.
-pub(super) struct BySid(pub(super) Arc<Subscription>);
-
-impl Borrow<[u8]> for BySid {
-    fn borrow(&self) -> &[u8] {
-        self.0.sid()
-    }
-}
-
-impl Hash for BySid {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.sid().hash(state);
-    }
-}
-
-impl PartialEq for BySid {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.sid() == other.0.sid()
-    }
-}
-
-impl Eq for BySid {}
 
 impl ClientSession {
     /// Adds a subscription.
@@ -57,7 +32,7 @@ impl ClientSession {
         if self.is_full() {
             return self.warn(ClientError::MaximumSubscriptions);
         }
-        if self.subscriptions.contains(op.sid) {
+        if self.client.subscriptions.lock().contains(op.sid) {
             // A live sid is kept as it is, without an error (spec core §1.7).
             return self.reply_ok();
         }
@@ -71,15 +46,14 @@ impl ClientSession {
         };
         self.account()
             .subscribe(&subscription, &self.front.accounts);
-        self.subscriptions.insert(BySid(subscription));
-        self.count_subscriptions();
+        self.client.subscriptions.lock().insert(BySid(subscription));
         self.reply_ok();
     }
 
     fn is_full(&self) -> bool {
         let own_max = self.options.subscriptions_max;
         let account = self.account();
-        (own_max > 0 && self.subscriptions.len() >= own_max)
+        (own_max > 0 && self.client.subscription_count() >= own_max)
             || account
                 .limits()
                 .subscriptions_max
@@ -89,14 +63,18 @@ impl ClientSession {
     /// Ends a subscription now or after `max` deliveries.
     pub(super) fn on_unsubscribe(&mut self, sid: &[u8], max: u64) {
         self.forget_ended();
-        if let Some(found) = self.subscriptions.get(sid) {
-            let subscription = Arc::clone(&found.0);
+        let found = self
+            .client
+            .subscriptions
+            .lock()
+            .get(sid)
+            .map(|found| Arc::clone(&found.0));
+        if let Some(subscription) = found {
             if max > 0 && subscription.delivered() < max {
                 subscription.set_max(max);
             } else {
                 self.account().unsubscribe(&subscription);
-                self.subscriptions.remove(sid);
-                self.count_subscriptions();
+                self.client.subscriptions.lock().remove(sid);
             }
         }
         self.reply_ok();
@@ -108,18 +86,18 @@ impl ClientSession {
         if ended.is_empty() {
             return;
         }
+        let mut subscriptions = self.client.subscriptions.lock();
         for subscription in ended {
             // Gone already, unless its last message came through an import.
             self.account().unsubscribe(&subscription);
-            if self
-                .subscriptions
-                .get(subscription.sid())
+            let sid = subscription.sid();
+            if subscriptions
+                .get(sid)
                 .is_some_and(|s| Arc::ptr_eq(&s.0, &subscription))
             {
-                self.subscriptions.remove(subscription.sid());
+                subscriptions.remove(sid);
             }
         }
-        self.count_subscriptions();
     }
 
     /// Ends every subscription.
@@ -128,10 +106,9 @@ impl ClientSession {
             return;
         }
         let account = Arc::clone(self.account());
-        for BySid(subscription) in self.subscriptions.drain() {
+        for BySid(subscription) in std::mem::take(&mut *self.client.subscriptions.lock()) {
             account.unsubscribe(&subscription);
         }
-        self.count_subscriptions();
     }
 
     /// Makes a subscription anew under the present permissions, or tells the client that it
@@ -152,12 +129,7 @@ impl ClientSession {
         };
         renewed.continue_from(old);
         account.subscribe(&renewed, &self.front.accounts);
-        self.subscriptions.insert(BySid(renewed));
-    }
-
-    pub(super) fn count_subscriptions(&self) {
-        let count = self.subscriptions.len() as u64;
-        self.client.subscriptions.store(count, Ordering::Relaxed);
+        self.client.subscriptions.lock().insert(BySid(renewed));
     }
 
     fn reply_ok(&mut self) {

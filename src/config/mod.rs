@@ -1,7 +1,16 @@
 //! Configuration: text to tokens to a value tree to typed, validated options.
 //!
-//! Components never look configuration up: `server` hands each its section.
-//! Every error says `file:line:column` and the key.
+//! ```text
+//! text ─lexer─► tokens ─parser, include─► value tree ─options─► Options ◄─flags
+//!                                           │    ▲                 │
+//!                                         digest render        reload: old × new
+//! ```
+//!
+//! Separate because the operator reads and writes configuration with the same code
+//! and has no server. Components never look configuration up: `server` hands each
+//! its section. Every error says `file:line:column` and the key.
+//!
+//! Absent: no file, environment or clock; they come in as arguments.
 
 pub mod digest;
 pub mod error;

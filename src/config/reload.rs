@@ -198,7 +198,7 @@ impl Diff<'_> {
         self.tls()?;
         self.fixed("AllowNonTLS", |o| o.listen.allow_non_tls)?;
         self.live(|o| o.limits.write_deadline, Change::WriteDeadline);
-        self.fixed("WriteTimeout", |o| Debugged(o.limits.write_timeout))?;
+        self.fixed("WriteTimeout", |o| o.limits.write_timeout)?;
         self.fixed("MaxClosedClients", |o| o.limits.max_closed_clients)?;
         self.fixed("LameDuckDuration", |o| o.limits.lame_duck_duration)?;
         self.fixed("LameDuckGracePeriod", |o| o.limits.lame_duck_grace_period)?;
@@ -385,10 +385,11 @@ impl Diff<'_> {
             let memory = self.store_limit(stays, |j| j.max_memory_store)?;
             let file = self.store_limit(stays, |j| j.max_file_store)?;
             if memory.is_some() || file.is_some() {
-                self.changes.push(Change::JetStreamLimits { memory, file });
+                self.changes.push(Change::JetStreamStores { memory, file });
             }
         }
         fixed::jetstream(self, stays)?;
+        self.live(|o| o.jetstream.limits.clone(), |_| Change::JetStreamLimits);
         let dir = |o: &Options| o.jetstream.store_dir.clone().filter(|dir| !dir.is_empty());
         if running && dir(self.old) != dir(self.new) {
             if dir(self.new).is_some() {

@@ -6,7 +6,8 @@
 //! Invariants, all of them imposed by the published behaviour: `total` counts what the
 //! account filter leaves, not what user, id or subject filters leave; an unknown account
 //! answers with an empty id and `null` instead of a list; a user filter does not apply
-//! when one open connection is asked for by id.
+//! when one open connection is asked for by id. Details (subscriptions, certificates) are
+//! taken only of the connections on the page, so that an answer does not copy the server.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use serde::Serialize;
 
 use super::go_format::{Time, is_zero, round_trip, shown_round_trip, uptime};
 use super::paging::{Page, SortBy};
-use super::source::{ConnectionSnapshot, ConnectionsAsk, PeerCertificate, Source};
+use super::source::{ConnectionSnapshot, PeerCertificate, Source};
 use super::subjects;
 use super::subsz::SubscriptionDetail;
 use crate::account::GLOBAL;
@@ -152,7 +153,10 @@ impl Connz {
         let shown = page.cut(found);
         let infos: Vec<_> = shown
             .into_iter()
-            .map(|connection| ConnectionInfo::new(connection, options, now))
+            .map(|connection| {
+                let connection = with_details(source, connection, options);
+                ConnectionInfo::new(connection, options, now)
+            })
             .collect();
         answer.total = total;
         answer.num_connections = infos.len();
@@ -173,13 +177,31 @@ fn checked_sort(options: &ConnzOptions) -> Result<SortBy, ConnzError> {
     }
 }
 
+/// A connection with what is shown of its details; one that closed meanwhile has none.
+fn with_details(
+    source: &dyn Source,
+    connection: Arc<ConnectionSnapshot>,
+    options: &ConnzOptions,
+) -> ConnectionSnapshot {
+    let mut connection = Arc::unwrap_or_clone(connection);
+    let wanted = options.auth || options.subscriptions || options.subscriptions_detail;
+    if connection.stop.is_none()
+        && wanted
+        && let Some(detailed) = source.connection(connection.cid)
+    {
+        connection.subscriptions = detailed.subscriptions;
+        connection.tls = detailed.tls;
+    }
+    connection
+}
+
 /// The connections that all filters leave, and how many the account filter leaves.
 fn selected(
     source: &dyn Source,
     options: &ConnzOptions,
     filter: Option<&str>,
-) -> (Vec<ConnectionSnapshot>, usize) {
-    let account = Some(&options.account).filter(|account| !account.is_empty());
+) -> (Vec<Arc<ConnectionSnapshot>>, usize) {
+    let account = Some(options.account.as_str()).filter(|account| !account.is_empty());
     let wanted = |connection: &ConnectionSnapshot| {
         (options.user.is_empty() || connection.user == options.user)
             && (options.mqtt_client.is_empty() || connection.mqtt_client == options.mqtt_client)
@@ -187,42 +209,31 @@ fn selected(
     let mut total = 0;
     let mut found = Vec::new();
     if options.state.open() {
-        let ask = ConnectionsAsk {
-            account: account.cloned(),
-            subscriptions: options.subscriptions
-                || options.subscriptions_detail
-                || filter.is_some(),
-            certificates: options.auth,
-        };
-        let open = source.connections(&ask);
+        let open = source.connections(account);
         total += open.len();
-        if options.cid > 0 {
-            found.extend(
-                open.into_iter()
-                    .filter(|c| c.cid == options.cid && c.kind == "Client"),
-            );
-        } else {
-            found.extend(open.into_iter().filter(wanted));
-        }
-        if let Some(filter) = filter {
-            found.retain(|connection| {
-                let mut subscriptions = connection.subscriptions.iter();
-                subscriptions.any(|sub| subjects::overlap(filter, &sub.subject))
-            });
-        }
+        let chosen = open.into_iter().filter(|connection| match options.cid {
+            0 => wanted(connection),
+            cid => connection.cid == cid && connection.kind == "Client",
+        });
+        let subscribed = chosen.filter(|connection| {
+            let Some(filter) = filter else { return true };
+            let detailed = source.connection(connection.cid).unwrap_or_default();
+            let mut subscriptions = detailed.subscriptions.iter();
+            subscriptions.any(|sub| subjects::overlap(filter, &sub.subject))
+        });
+        found.extend(subscribed.map(Arc::new));
     }
     if options.state.closed() {
         let mut closed = source.closed_connections();
         if let Some(account) = account {
-            closed.retain(|connection| connection.account == *account);
+            closed.retain(|connection| connection.account == account);
         }
         total += closed.len();
         let open_was_asked_for = options.cid > 0 && !found.is_empty();
         let closed = closed
             .into_iter()
             .filter(|c| !open_was_asked_for && (options.cid == 0 || c.cid == options.cid))
-            .filter(|connection| wanted(connection))
-            .map(Arc::unwrap_or_clone);
+            .filter(|connection| wanted(connection));
         found.extend(closed);
     }
     (found, total)

@@ -9,9 +9,9 @@ use super::accountz::{
 };
 use super::go_format::{Float, Nanos, Time};
 use super::source::{
-    AccountDetail, AccountSnapshot, AccountTraffic, ByKind, ConnectionSnapshot, ConnectionsAsk,
-    Counters, PeerCertificate, ServerFacts, Source, SublistSnapshot, SubscriptionSnapshot,
-    TlsSnapshot, Traffic,
+    AccountDetail, AccountSnapshot, AccountTraffic, ByKind, ConnectionSnapshot, Counters,
+    PeerCertificate, ServerFacts, Source, SublistSnapshot, SubscriptionSnapshot, TlsSnapshot,
+    Traffic,
 };
 use super::varz_sections::{
     ClusterSection, DenyRules, GatewaySection, LeafnodeSection, MqttSection, RemoteGateway,
@@ -63,20 +63,20 @@ impl Source for FakeSource {
         self.not_ready.clone().map_or(Ok(()), Err)
     }
 
-    fn connections(&self, ask: &ConnectionsAsk) -> Vec<ConnectionSnapshot> {
+    fn connections(&self, account: Option<&str>) -> Vec<ConnectionSnapshot> {
         let mut open = self.open.clone();
-        if let Some(account) = &ask.account {
-            open.retain(|connection| connection.account == *account);
-        }
+        open.retain(|connection| account.is_none_or(|name| connection.account == name));
         for connection in &mut open {
-            if !ask.subscriptions {
-                connection.subscriptions.clear();
-            }
-            if let (false, Some(tls)) = (ask.certificates, &mut connection.tls) {
+            connection.subscriptions.clear();
+            if let Some(tls) = &mut connection.tls {
                 tls.peer_certificates.clear();
             }
         }
         open
+    }
+
+    fn connection(&self, cid: u64) -> Option<ConnectionSnapshot> {
+        self.open.iter().find(|open| open.cid == cid).cloned()
     }
 
     fn closed_connections(&self) -> Vec<Arc<ConnectionSnapshot>> {
@@ -95,17 +95,18 @@ impl Source for FakeSource {
         self.details.get(name).cloned()
     }
 
-    fn subscriptions(&self, account: Option<&str>) -> Vec<SubscriptionSnapshot> {
+    fn visit_subscriptions(
+        &self,
+        account: Option<&str>,
+        visit: &mut dyn FnMut(SubscriptionSnapshot),
+    ) {
         let in_account = |sub: &&SubscriptionSnapshot| {
             // A subscription through a stream import stands in the exporting account.
             account
                 .is_none_or(|name| sub.account == name || (name == "A" && sub.subject == "news.x"))
         };
-        self.subscriptions
-            .iter()
-            .filter(in_account)
-            .cloned()
-            .collect()
+        let subscriptions = self.subscriptions.iter().filter(in_account);
+        subscriptions.cloned().for_each(visit);
     }
 }
 
@@ -121,6 +122,7 @@ fn facts() -> ServerFacts {
         server_id: id.to_owned(),
         server_name: id.to_owned(),
         version: "2.15.1".to_owned(),
+        product_version: "0.1.0".to_owned(),
         git_commit: "b2fd3ef".to_owned(),
         compiler: "rust".to_owned(),
         host: "127.0.0.1".to_owned(),

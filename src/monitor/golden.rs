@@ -4,6 +4,8 @@
 //! order and types of all keys have to agree, and the values of all keys but those that
 //! differ from run to run. Lists that come from unordered maps are compared sorted.
 
+#![allow(clippy::disallowed_methods, reason = "tests read their goldens")]
+
 use serde_json::Value;
 
 /// Lists whose order differs from run to run.

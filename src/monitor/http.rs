@@ -5,8 +5,8 @@
 //!
 //! Invariants: at most [`Limits::connections`] connections at a time, further ones wait to
 //! be accepted; a request head has at most [`Limits::head_bytes`] and comes within
-//! [`Limits::head_time`]; a reply is taken within [`Limits::connection_time`]; bodies of
-//! requests are never read. When the `shutdown` future ends no more connections are
+//! [`Limits::head_time`]; a connection ends after [`Limits::connection_time`], the last
+//! reply may take another [`Limits::head_time`]; bodies of requests are never read. When the `shutdown` future ends no more connections are
 //! accepted; those that are open end by themselves within their time.
 
 use std::convert::Infallible;
@@ -144,7 +144,14 @@ impl Server {
             .header_read_timeout(self.limits.head_time)
             .max_buf_size(self.limits.head_bytes)
             .serve_connection(TokioIo::new(stream), service);
-        match tokio::time::timeout(self.limits.connection_time, connection).await {
+        let mut connection = pin!(connection);
+        let mut ended = tokio::time::timeout(self.limits.connection_time, &mut connection).await;
+        if ended.is_err() {
+            // The reply under way may still be taken; no further request is read.
+            connection.as_mut().graceful_shutdown();
+            ended = tokio::time::timeout(self.limits.head_time, connection).await;
+        }
+        match ended {
             Ok(Ok(())) => {}
             Ok(Err(err)) => tracing::debug!(%err, "monitoring connection"),
             Err(_) => tracing::debug!("monitoring connection took too long"),

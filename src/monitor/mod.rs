@@ -16,6 +16,7 @@
 //! published formats and a golden test fails when one changes. Absent: no socket is opened
 //! here, no task is started here.
 
+pub mod closed_ring;
 pub mod source;
 
 pub mod accountz;
@@ -42,6 +43,7 @@ pub mod request_options;
 pub mod request_subjects;
 pub mod server_info;
 pub mod statsz;
+pub mod statsz_schedule;
 pub mod system_events;
 pub mod system_requests;
 pub mod user_info;

@@ -4,7 +4,7 @@
 //! empty page, not an error; connections of equal rank keep the order of their ids.
 
 use std::cmp::Reverse;
-use std::time::Duration;
+use std::sync::Arc;
 
 use super::source::ConnectionSnapshot;
 use crate::clock::Timestamp;
@@ -28,6 +28,12 @@ impl Page {
             offset: offset.max(0),
             limit: if limit <= 0 { LIMIT_DEFAULT } else { limit },
         }
+    }
+
+    /// Whether the entry with that index, counted from zero, is on this page.
+    pub fn shows(self, index: usize) -> bool {
+        let index = i64::try_from(index).unwrap_or(i64::MAX);
+        index >= self.offset && index - self.offset < self.limit
     }
 
     /// The entries of `list` on this page.
@@ -98,8 +104,8 @@ impl SortBy {
     }
 
     /// Sorts connections, open ones as of `now`.
-    pub fn sort(self, connections: &mut [ConnectionSnapshot], now: Timestamp) {
-        let life = |c: &ConnectionSnapshot| -> Duration { c.stop.unwrap_or(now).since(c.start) };
+    pub fn sort(self, connections: &mut [Arc<ConnectionSnapshot>], now: Timestamp) {
+        let life = |c: &Arc<ConnectionSnapshot>| c.stop.unwrap_or(now).since(c.start);
         connections.sort_by_key(|c| c.cid);
         match self {
             SortBy::Id => {}
@@ -121,13 +127,18 @@ impl SortBy {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::source::Traffic;
     use super::*;
 
     #[test]
     fn page_never_leaves_its_list() {
         let check = |offset, limit, expected: &[i32]| {
-            assert_eq!(Page::new(offset, limit).cut(vec![1, 2, 3]), expected);
+            let page = Page::new(offset, limit);
+            assert_eq!(page.cut(vec![1, 2, 3]), expected);
+            let shown = (0..3).filter(|index| page.shows(*index)).count();
+            assert_eq!(shown, expected.len());
         };
         check(0, 0, &[1, 2, 3]);
         check(-1, -1, &[1, 2, 3]);
@@ -152,6 +163,7 @@ mod tests {
             round_trip: Duration::from_nanos(rank),
             ..ConnectionSnapshot::default()
         };
+        let connection = |cid, rank| Arc::new(connection(cid, rank));
         let check = |name: &str, expected: [u64; 3]| {
             let mut list = vec![connection(3, 20), connection(1, 10), connection(2, 20)];
             let sort = SortBy::parse(name).expect("a known name");

@@ -52,7 +52,7 @@ fn families(source: &dyn Source) -> Vec<proto::MetricFamily> {
     let identity = vec![
         facts.server_id.as_str(),
         facts.server_name.as_str(),
-        facts.version.as_str(),
+        facts.product_version.as_str(),
         facts.cluster_name.as_str(),
     ];
     let mut families = vec![

@@ -302,7 +302,7 @@ fn index(monitor: &Monitor, base: &str) -> String {
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head><title>{title}</title>\n\
          <style>body {{ font-family: sans-serif; margin-left: 2em }} a {{ display: block; padding: 0.2em }}</style>\n\
          </head>\n<body>\n<h1>{title}</h1>\n",
-        title = format_args!("Natter {}", escaped(&facts.version)),
+        title = format_args!("Natter {}", escaped(&facts.product_version)),
     );
     for (path, name) in LINKS {
         page.push_str(&format!("<a href=.{}{path}>{name}</a>\n", escaped(base)));

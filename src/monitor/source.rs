@@ -38,9 +38,15 @@ pub trait Source: Send + Sync {
     /// Why the server does not accept connections yet; healthy when it does.
     fn ready(&self) -> Result<(), String>;
 
-    /// Open clients and leafnodes, in any order. A connection whose round trip was never
-    /// measured is pinged by the way if it is a real client (it named its language).
-    fn connections(&self, ask: &ConnectionsAsk) -> Vec<ConnectionSnapshot>;
+    /// Open clients and leafnodes of one account or of all, in any order, without details:
+    /// `subscriptions` and the certificates of the peer stay empty. A connection whose
+    /// round trip was never measured is pinged by the way if it is a real client (it named
+    /// its language).
+    fn connections(&self, account: Option<&str>) -> Vec<ConnectionSnapshot>;
+
+    /// One open client or leafnode with its details: only the connections on the page that
+    /// is shown cost as much as this.
+    fn connection(&self, cid: u64) -> Option<ConnectionSnapshot>;
 
     /// The most recently closed connections that the ring still holds, with their
     /// subscriptions, in any order.
@@ -55,19 +61,15 @@ pub trait Source: Send + Sync {
     /// The tables of one account by name.
     fn account_detail(&self, name: &str) -> Option<AccountDetail>;
 
-    /// Local subscriptions of one account, or of all.
-    fn subscriptions(&self, account: Option<&str>) -> Vec<SubscriptionSnapshot>;
-}
-
-/// Which open connections are wanted, and how much of each.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ConnectionsAsk {
-    /// Only those of this account.
-    pub account: Option<String>,
-    /// Fill `subscriptions`; else the list may stay empty.
-    pub subscriptions: bool,
-    /// Fill the certificates of the peer; else the list may stay empty.
-    pub certificates: bool,
+    /// Hands every local subscription in the match tree of one account, or of all, to
+    /// `visit`, in any order. In the tree of an exporting account stand also the
+    /// subscriptions that importing accounts have through it, under the name of the
+    /// importing account. `visit` must not call the source.
+    fn visit_subscriptions(
+        &self,
+        account: Option<&str>,
+        visit: &mut dyn FnMut(SubscriptionSnapshot),
+    );
 }
 
 /// Messages and their bytes, headers included.
@@ -126,8 +128,10 @@ pub struct ServerFacts {
     pub server_id: String,
     /// The configured name; the id when none is.
     pub server_name: String,
-    /// The published version of the protocol family.
+    /// The version that clients gate features on, as INFO says it.
     pub version: String,
+    /// The version of this product.
+    pub product_version: String,
     /// The commit this program was built from; empty when unknown.
     pub git_commit: String,
     /// The compiler this program was built with.
@@ -300,7 +304,7 @@ pub struct ConnectionSnapshot {
     pub stalls: u64,
     /// How many subscriptions it has (or had when it was closed).
     pub subscription_count: u64,
-    /// The subscriptions, if asked for.
+    /// The subscriptions, where details are asked for.
     pub subscriptions: Vec<SubscriptionSnapshot>,
     /// The name the client gave itself.
     pub name: String,
@@ -337,7 +341,7 @@ pub struct TlsSnapshot {
     pub cipher_suite: String,
     /// The handshake came before INFO.
     pub first: bool,
-    /// Certificates of the peer, if asked for.
+    /// Certificates of the peer, where details are asked for.
     pub peer_certificates: Vec<PeerCertificate>,
 }
 

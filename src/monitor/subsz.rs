@@ -2,7 +2,7 @@
 //!
 //! Invariants: figures of several accounts are added up, the largest fan-out is the
 //! largest of all, the mean fan-out and the hit rate are computed from the sums; `total`
-//! counts what the filters leave before the page is cut.
+//! counts what the filters leave, also off the page; only the page is kept.
 
 use serde::Serialize;
 
@@ -57,25 +57,27 @@ impl Subsz {
             Some(account) => source.account(account).into_iter().collect(),
             None => source.accounts(),
         };
-        let mut details = Vec::new();
+        let (mut details, mut total) = (Vec::new(), 0);
         if options.subscriptions {
-            let mut subscriptions = source.subscriptions(account);
-            if !options.test.is_empty() {
-                subscriptions.retain(|sub| subjects::contains(&sub.subject, &options.test));
-            }
-            details = subscriptions
-                .into_iter()
-                .map(SubscriptionDetail::of_account)
-                .collect();
+            source.visit_subscriptions(account, &mut |sub| {
+                let reached =
+                    options.test.is_empty() || subjects::contains(&sub.subject, &options.test);
+                if reached {
+                    if page.shows(total) {
+                        details.push(SubscriptionDetail::of_account(sub));
+                    }
+                    total += 1;
+                }
+            });
         }
         Ok(Subsz {
             server_id: source.facts().server_id.clone(),
             now: Time(source.now()),
             stats: SublistStats::sum(sublists.iter().map(|account| account.sublist)),
-            total: details.len(),
+            total,
             offset: page.offset,
             limit: page.limit,
-            subscriptions_list: page.cut(details),
+            subscriptions_list: details,
         })
     }
 }

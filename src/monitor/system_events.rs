@@ -7,8 +7,7 @@
 //! point of view, in events about accounts from the server's (spec core §3.7); the id of
 //! an event comes from the caller and is unique. When they are due: `SERVER.CONNS` on
 //! every change and every [`ACCOUNT_INTERVAL`] while there are connections, not for the
-//! global account; STATSZ every [`STATSZ_INTERVAL`], starting with [`STATSZ_FIRST`] and
-//! doubling, at most one each [`STATSZ_SPACING`].
+//! global account; STATSZ by [`super::statsz_schedule`].
 
 use std::time::Duration;
 
@@ -23,12 +22,6 @@ use crate::clock::Timestamp;
 
 /// Between two events about the same unchanged account.
 pub const ACCOUNT_INTERVAL: Duration = Duration::from_secs(30);
-/// Between two regular STATSZ.
-pub const STATSZ_INTERVAL: Duration = Duration::from_secs(10);
-/// From the start to the first STATSZ; each next distance doubles.
-pub const STATSZ_FIRST: Duration = Duration::from_millis(250);
-/// STATSZ come no closer than this, also when somebody asks for one.
-pub const STATSZ_SPACING: Duration = Duration::from_secs(1);
 
 /// A message to be published in the system account, unless said otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]

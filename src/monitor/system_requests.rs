@@ -383,8 +383,9 @@ impl Monitor {
     fn count(&self, question: &SubscriberQuestion) -> usize {
         let subject = question.subject.as_str();
         let literal = subjects::is_literal(subject);
-        let subscriptions = self.source().subscriptions(Some(&question.account));
-        let counted = subscriptions.iter().filter(|sub| {
+        let mut counted = 0;
+        let account = Some(question.account.as_str());
+        self.source().visit_subscriptions(account, &mut |sub| {
             let reached = if literal {
                 subjects::contains(&sub.subject, subject)
             } else {
@@ -394,9 +395,9 @@ impl Monitor {
                 .queue
                 .as_ref()
                 .is_none_or(|queue| sub.queue == *queue);
-            sub.counts && reached && in_group
+            counted += usize::from(sub.counts && reached && in_group);
         });
-        counted.count()
+        counted
     }
 }
 

@@ -28,6 +28,7 @@ use crate::connection::pending::PendingTotal;
 use crate::connection::registry::Registry;
 use crate::login::Login;
 use crate::monitor::source::Source;
+use crate::monitor::statsz_schedule::StatszSchedule;
 use crate::monitor::{Monitor, http, system_events};
 use crate::net;
 use crate::pubsub::accounts::{Accounts, Policy};
@@ -163,19 +164,14 @@ impl Server {
 /// Regular figures, and the end of replies nobody answered.
 fn keep_time(events: Arc<Events>, front: Arc<Front>) -> JoinHandle<()> {
     tasks::spawn(async move {
-        let mut statsz_after = system_events::STATSZ_FIRST;
         let start = clock::monotonic();
-        let (mut statsz_at, mut figures_at) = (
-            start.plus(statsz_after),
-            start.plus(system_events::ACCOUNT_INTERVAL),
-        );
+        let mut statsz = StatszSchedule::new(start);
+        let mut figures_at = start.plus(system_events::ACCOUNT_INTERVAL);
         loop {
             tokio::time::sleep(TICK).await;
             let now = clock::monotonic();
-            if now >= statsz_at {
+            if statsz.deadline() <= now && statsz.due(now) {
                 events.statsz();
-                statsz_after = (statsz_after * 2).min(system_events::STATSZ_INTERVAL);
-                statsz_at = now.plus(statsz_after);
             }
             if now >= figures_at {
                 events.all_account_figures();
@@ -258,6 +254,7 @@ pub(super) fn directory(options: &Options) -> Result<Directory, DirectoryError> 
             && authorization.token.is_none()
             && single_user.is_none()
             && authorization.no_auth_user.is_none(),
+        has_certificate_users: options.tls.as_ref().is_some_and(|tls| tls.verify_and_map),
         access: AccessSpec {
             token: authorization
                 .token

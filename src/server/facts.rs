@@ -7,7 +7,7 @@ use super::version;
 use crate::account;
 use crate::clock::{self, Timestamp};
 use crate::config::options::Options;
-use crate::config::options::endpoint::{Endpoint, Port};
+use crate::config::options::endpoint::Endpoint;
 use crate::config::options::limits::WriteTimeout;
 use crate::config::options::listen::ANY_HOST;
 use crate::config::options::tls::HANDSHAKE_TIMEOUT;
@@ -47,6 +47,7 @@ pub(super) fn build(
         server_id: identity.id().to_owned(),
         server_name: identity.name.clone(),
         version: version::COMPATIBILITY.to_owned(),
+        product_version: version::VERSION.to_owned(),
         compiler: version::COMPILER.to_owned(),
         host: info.host.clone(),
         port: i64::from(info.port),
@@ -92,9 +93,4 @@ pub(super) fn build(
         tls_cert_not_after: known.tls_cert_not_after,
         ..ServerFacts::default()
     }
-}
-
-/// A monitoring port of 0 as configured `-1` binds any free one.
-pub(super) fn is_on(endpoint: &Endpoint) -> Option<Port> {
-    endpoint.port
 }

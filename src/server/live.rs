@@ -2,12 +2,12 @@
 //!
 //! Copies under short locks; nothing here decides or changes anything.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 
 use crate::account::export::{ExportKind, ResponseKind};
 use crate::auth::tls_map::{self, CertificateNames};
@@ -15,11 +15,13 @@ use crate::client::Front;
 use crate::client::entry::Client;
 use crate::clock::{self, Timestamp};
 use crate::connection::close::CloseReason;
+use crate::connection::id::ConnId;
 use crate::monitor::accountz;
+use crate::monitor::closed_ring::ClosedRing;
 use crate::monitor::source::{
-    AccountDetail, AccountSnapshot, AccountTraffic, ByKind, ConnectionSnapshot, ConnectionsAsk,
-    Counters, PeerCertificate, ServerFacts, Source, SublistSnapshot, SubscriptionSnapshot,
-    TlsSnapshot, Traffic,
+    AccountDetail, AccountSnapshot, AccountTraffic, ByKind, ConnectionSnapshot, Counters,
+    PeerCertificate, ServerFacts, Source, SublistSnapshot, SubscriptionSnapshot, TlsSnapshot,
+    Traffic,
 };
 use crate::pubsub::accounts::Account;
 use crate::pubsub::subscription::Subscription;
@@ -29,8 +31,7 @@ use crate::telemetry::process::{self, ProcessMeter, Usage};
 pub struct Live {
     front: Arc<Front>,
     facts: RwLock<Arc<ServerFacts>>,
-    closed: Mutex<VecDeque<Arc<ConnectionSnapshot>>>,
-    closed_max: usize,
+    closed: ClosedRing,
     meter: ProcessMeter,
     /// Clients are accepted.
     pub is_ready: AtomicBool,
@@ -42,8 +43,7 @@ impl Live {
         Live {
             front,
             facts: RwLock::new(Arc::new(facts)),
-            closed: Mutex::default(),
-            closed_max,
+            closed: ClosedRing::new(closed_max),
             meter: ProcessMeter::new(process::read_proc),
             is_ready: AtomicBool::new(false),
         }
@@ -61,38 +61,17 @@ impl Live {
         reason: CloseReason,
         subscriptions: &[Arc<Subscription>],
     ) {
-        if self.closed_max == 0 {
-            return;
-        }
         let mut snapshot = connection(client, true);
         snapshot.stop = Some(clock::now());
         reason.text().clone_into(&mut snapshot.reason);
         snapshot.pending_bytes = 0;
         let account = snapshot.account.clone();
+        snapshot.subscription_count = subscriptions.len() as u64;
         snapshot.subscriptions = subscriptions
             .iter()
             .map(|sub| subscription(&account, sub))
             .collect();
-        let mut closed = self.closed.lock();
-        if closed.len() >= self.closed_max {
-            closed.pop_front();
-        }
-        closed.push_back(Arc::new(snapshot));
-    }
-
-    fn subscriptions_of(&self, name: Option<&str>) -> Vec<SubscriptionSnapshot> {
-        let accounts = self.front.accounts.all();
-        let wanted = accounts
-            .iter()
-            .filter(|account| name.is_none_or(|name| *account.name == *name));
-        wanted
-            .flat_map(|account| {
-                let all = account.interest.all();
-                all.iter()
-                    .map(|sub| subscription(&account.name, sub))
-                    .collect::<Vec<_>>()
-            })
-            .collect()
+        self.closed.push(snapshot);
     }
 }
 
@@ -155,7 +134,7 @@ pub(super) fn connection(client: &Client, certificates: bool) -> ConnectionSnaps
         received: Traffic::new(received_msgs, received_bytes),
         sent: Traffic::new(sent_msgs, sent_bytes),
         stalls: link.stalls.load(Ordering::Relaxed),
-        subscription_count: client.subscriptions.load(Ordering::Relaxed),
+        subscription_count: client.subscription_count() as u64,
         name: details.name,
         lang: details.lang,
         version: details.version,
@@ -247,34 +226,34 @@ impl Source for Live {
         }
     }
 
-    fn connections(&self, ask: &ConnectionsAsk) -> Vec<ConnectionSnapshot> {
-        let mut by_owner: HashMap<u64, Vec<SubscriptionSnapshot>> = HashMap::new();
-        if ask.subscriptions {
-            for sub in self.subscriptions_of(ask.account.as_deref()) {
-                by_owner.entry(sub.cid).or_default().push(sub);
-            }
-        }
+    fn connections(&self, account: Option<&str>) -> Vec<ConnectionSnapshot> {
         let mut connections = Vec::new();
         for client in self.front.clients.all() {
-            let mut snapshot = connection(&client, ask.certificates);
-            if ask
-                .account
-                .as_ref()
-                .is_some_and(|wanted| *wanted != snapshot.account)
-            {
+            let snapshot = connection(&client, false);
+            if account.is_some_and(|wanted| *wanted != *snapshot.account) {
                 continue;
             }
             if snapshot.round_trip.is_zero() && !snapshot.lang.is_empty() {
                 client.order(|orders| orders.ping = true);
             }
-            snapshot.subscriptions = by_owner.remove(&snapshot.cid).unwrap_or_default();
             connections.push(snapshot);
         }
         connections
     }
 
+    fn connection(&self, cid: u64) -> Option<ConnectionSnapshot> {
+        let client = self.front.clients.get(ConnId(cid))?;
+        let mut snapshot = connection(&client, true);
+        let subscriptions = client.subscriptions.lock();
+        let shown = subscriptions
+            .iter()
+            .map(|sub| subscription(&snapshot.account, &sub.0));
+        snapshot.subscriptions = shown.collect();
+        Some(snapshot)
+    }
+
     fn closed_connections(&self) -> Vec<Arc<ConnectionSnapshot>> {
-        self.closed.lock().iter().cloned().collect()
+        self.closed.snapshots()
     }
 
     fn accounts(&self) -> Vec<AccountSnapshot> {
@@ -315,8 +294,24 @@ impl Source for Live {
         })
     }
 
-    fn subscriptions(&self, account: Option<&str>) -> Vec<SubscriptionSnapshot> {
-        self.subscriptions_of(account)
+    fn visit_subscriptions(
+        &self,
+        account: Option<&str>,
+        visit: &mut dyn FnMut(SubscriptionSnapshot),
+    ) {
+        for tree in self.front.accounts.all() {
+            if account.is_some_and(|wanted| *wanted != *tree.name) {
+                continue;
+            }
+            for sub in tree.interest.all() {
+                let client = self.front.clients.get(sub.sink.owner());
+                let owner = client
+                    .filter(|_| sub.shadow().is_some())
+                    .and_then(|client| client.account());
+                let name = owner.as_ref().map_or(&tree.name, |account| &account.name);
+                visit(subscription(name, &sub));
+            }
+        }
     }
 }
 

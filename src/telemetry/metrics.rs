@@ -148,6 +148,7 @@ pub fn document() -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "the test reads the document")]
 mod tests {
     use std::collections::BTreeSet;
 

@@ -121,6 +121,9 @@ fn imports_that_fit_an_export_are_accepted() {
         "B exports service foo.* token 2\n A imports service B foo.A",
         "B exports stream *.foo token 1\n A imports stream B A.foo",
         "B exports service foo\n B exports stream foo\n A imports service B foo\n A imports stream B foo to bar",
+        "B exports service foo\n C exports service foo\n A imports service B foo\n A imports service C foo",
+        "A exports service foo.>\n A imports service A foo.> to >",
+        "A exports stream >\n A imports stream A > to t.>",
         "A exports service foo\n A imports service A foo to bar",
         "A exports service foo\n A imports service A foo",
         "A exports stream foo\n A imports stream A foo to bar",
@@ -304,17 +307,17 @@ fn every_account_takes_services_from_the_system_account() {
 }
 
 #[test]
-fn configured_imports_win_over_implicit_ones() {
+fn implicit_services_stand_beside_configured_ones() {
     let accounts = built(
         "B exports service mine
          A imports service B mine to $SYS.REQ.USER.INFO",
     );
     let imports = &accounts.get("A").unwrap().service_imports;
-    let mut user_info = imports
+    let user_info = imports
         .iter()
         .filter(|import| import.local == "$SYS.REQ.USER.INFO");
-    assert_eq!(user_info.next().unwrap().exporter, "B");
-    assert_eq!(user_info.next(), None);
+    let exporters: Vec<&str> = user_info.map(|import| import.exporter.as_str()).collect();
+    assert_eq!(exporters, ["B", "$SYS"]);
 }
 
 #[test]

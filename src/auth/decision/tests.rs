@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use data_encoding::BASE64URL_NOPAD;
 
 use super::*;
+use crate::auth::dn::DistinguishedName;
 use crate::auth::nkey::{KeyPair, Role};
 use crate::auth::permissions::{SubjectPermission, Subscribe};
-use crate::auth::users::ConnectionType;
+use crate::auth::tls_map::CertificateNames;
+use crate::auth::users::{ConnectionType, Login};
 
 const NONCE: &str = "PXoWU7zWAMt75FY";
 const ANY: Option<&[ConnectionType]> = None;
@@ -338,6 +340,18 @@ fn certificates_are_mapped_in_order() {
     other.access.maps_certificates = true;
     let directory = Directory::new(&other).unwrap();
     check(&directory, &credentials, Err(RefuseReason::Certificate));
+}
+
+#[test]
+fn users_without_password_are_for_certificates_if_any_listener_maps_them() {
+    let mut spec = spec(vec![user("open", "", "A"), user("a", "b", "A")]);
+    let directory = Directory::new(&spec).unwrap();
+    check(&directory, &by_password("open", ""), Ok("open@A"));
+    spec.has_certificate_users = true;
+    let directory = Directory::new(&spec).unwrap();
+    let refused = Err(RefuseReason::Invalid);
+    check(&directory, &by_password("open", ""), refused);
+    check(&directory, &by_password("a", "b"), Ok("a@A"));
 }
 
 #[test]

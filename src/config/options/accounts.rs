@@ -159,6 +159,9 @@ fn accounts(v: Item<'_>, r: &mut Reader, into: &mut Vec<AccountSpec>) {
         }),
         _ => r.each_entry(v, |r, entry| {
             if !matches!(entry.node.value, Value::Map(_)) {
+                if entry.is_variable {
+                    return;
+                }
                 return r.error(entry, "Expected map entries for accounts");
             }
             if new_account(entry.key, entry, r, &mut names) {
@@ -188,24 +191,32 @@ fn new_account(name: &str, v: Item<'_>, r: &mut Reader, names: &mut HashSet<Stri
     false
 }
 
-/// Users that occur more than once over all accounts and the authorization block.
+/// Users that occur more than once over all accounts and the authorization block, which has
+/// already told about its own.
 pub(super) fn check_duplicate_users(r: &mut Reader, options: &super::Options) {
-    let everybody: Vec<_> = options
-        .accounts
-        .accounts
-        .iter()
-        .flat_map(|account| &account.users)
-        .chain(&options.authorization.users)
-        .cloned()
-        .collect();
-    for user in users::duplicates(&everybody) {
-        let message = users::duplicate_message(user);
-        let position = r.positions.get("accounts").cloned();
-        // The authorization block has already told about its own.
-        if r.errors.iter().all(|error| error.message != message) {
-            r.errors.push(ConfigError { position, message });
+    let mut seen = HashSet::new();
+    let mut errors = Vec::new();
+    for account in &options.accounts.accounts {
+        for (index, user) in account.users.iter().enumerate() {
+            if !seen.insert(user.name()) {
+                let path = ["accounts", &account.name, "users", &index.to_string()];
+                errors.push(ConfigError {
+                    position: r.positions.exact(&path).cloned(),
+                    message: users::duplicate_message(user),
+                });
+            }
         }
     }
+    for (index, user) in options.authorization.users.iter().enumerate() {
+        if seen.contains(user.name()) {
+            let path = ["authorization", "users", &index.to_string()];
+            errors.push(ConfigError {
+                position: r.positions.exact(&path).cloned(),
+                message: users::duplicate_message(user),
+            });
+        }
+    }
+    r.errors.append(&mut errors);
 }
 
 fn nkey(v: Item<'_>, r: &mut Reader, into: &mut Option<String>) {

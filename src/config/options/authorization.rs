@@ -162,11 +162,13 @@ impl Reader {
             (!block.users.is_empty(), "does not allow multiple users"),
             (block.token.is_some(), "does not support tokens"),
             (block.auth_callout.is_some(), "does not support callouts"),
-            (block.proxy_required, "does not support proxy_required"),
         ] {
             if wrong {
                 self.error(v, format!("{who} authorization {message}"));
             }
+        }
+        if block.proxy_required {
+            self.warn(v, "proxy_required has no effect on links between servers");
         }
         if block.default_permissions.is_some() {
             self.warn(

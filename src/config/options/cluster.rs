@@ -92,7 +92,7 @@ pub(super) const KEYS: &[Key<Cluster>] = &[
     key("port", "integer", "off", No, "6222",
         "The port of it; -1 is any free one.",
         |c, v, r| r.port(v, &mut c.endpoint.port)),
-    key("authorization|authentication", "map", "none", Yes, "{ user: route, password: s3cr3t }",
+    key("authorization", "map", "none", Yes, "{ user: route, password: s3cr3t }",
         "What a route has to present: a single user.",
         |c, v, r| r.mesh_authorization(v, &mut c.authorization, &mut c.permissions, "Cluster")),
     key("permissions", "{ import, export }", "everything", Yes, "{ import: foo }",

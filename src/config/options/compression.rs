@@ -26,9 +26,6 @@ pub enum CompressionMode {
     Accept,
     /// By round-trip time.
     S2Auto,
-    /// The format of S2 without compression; what `s2_auto` uses on short ways. Cannot be
-    /// configured.
-    S2Uncompressed,
     /// S2, fast.
     S2Fast,
     /// S2, better.

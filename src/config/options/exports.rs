@@ -3,6 +3,7 @@
 //! Separate from the other keys of an account because of their many rules between keys. Only
 //! form is checked here; whether an import has its export is found when accounts are built.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::key::{Key, Reload::*, key};
@@ -134,13 +135,14 @@ impl Reader {
     /// A list of imports.
     pub fn imports(&mut self, v: Item<'_>, into: &mut Vec<ImportSpec>) {
         let mut all: Vec<ImportSpec> = Vec::new();
+        let mut services = HashMap::new();
         self.each_element(v, |r, element| {
             let mut block = ImportBlock::default();
             if r.block(element, &mut block, IMPORT_KEYS) {
                 let Some(import) = import(element, r, block) else {
                     return;
                 };
-                check_duplicate(element, r, &import, &all);
+                check_duplicate(element, r, &import, &mut services);
                 all.push(import);
             }
         });
@@ -252,21 +254,27 @@ fn import(v: Item<'_>, r: &mut Reader, block: ImportBlock) -> Option<ImportSpec>
     })
 }
 
-/// Two services may not be reached under the same local subject.
-fn check_duplicate(v: Item<'_>, r: &mut Reader, import: &ImportSpec, before: &[ImportSpec]) {
-    let is_service = |i: &ImportSpec| matches!(i.kind, ImportKind::Service { .. });
-    let local = |i: &ImportSpec| i.to.clone().unwrap_or_else(|| i.subject.clone());
-    if !is_service(import) {
+/// Two services may not be reached under the same local subject; `seen` holds account and
+/// subject of the services before by local subject.
+fn check_duplicate(
+    v: Item<'_>,
+    r: &mut Reader,
+    import: &ImportSpec,
+    seen: &mut HashMap<String, (String, String)>,
+) {
+    if !matches!(import.kind, ImportKind::Service { .. }) {
         return;
     }
-    let subject = local(import);
-    if let Some(other) = before.iter().find(|i| is_service(i) && local(i) == subject) {
+    let local = import.to.as_ref().unwrap_or(&import.subject);
+    let exported = (import.account.clone(), import.subject.clone());
+    if let Some((account, subject)) = seen.get(local) {
         let message = format!(
-            "Duplicate service import subject {subject:?}, previously used in import for account \
-             {:?}, subject {:?}",
-            other.account, other.subject
+            "Duplicate service import subject {local:?}, previously used in import for account \
+             {account:?}, subject {subject:?}"
         );
         r.error(v, message);
+    } else {
+        seen.insert(local.clone(), exported);
     }
 }
 

@@ -62,7 +62,7 @@ pub(super) const KEYS: &[Key<Gateway>] = &[
     key("port", "integer", "off", No, "7222",
         "The port of it; -1 is any free one.",
         |g, v, r| r.port(v, &mut g.endpoint.port)),
-    key("authorization|authentication", "map", "none", No, "{ user: gate, password: s3cr3t }",
+    key("authorization", "map", "none", No, "{ user: gate, password: s3cr3t }",
         "What a gateway has to present: a single user.",
         |g, v, r| authorization(v, r, g)),
     key("tls", "tls", "none", Yes, "{ ca_file: /tls/ca.crt }",
@@ -116,7 +116,10 @@ fn authorization(v: Item<'_>, r: &mut Reader, gateway: &mut Gateway) {
     let mut permissions = None;
     r.mesh_authorization(v, &mut gateway.authorization, &mut permissions, "Gateway");
     if permissions.is_some() {
-        r.error(v, "Gateway authorization does not support permissions");
+        r.warn(
+            v,
+            "permissions have no effect in the authorization of gateways",
+        );
     }
 }
 

@@ -198,7 +198,7 @@ pub(super) const KEYS: &[Key<Leafnodes>] = &[
     key("port", "integer", "off", No, "7422",
         "The port of it; -1 is any free one.",
         |l, v, r| r.port(v, &mut l.endpoint.port)),
-    key("authorization|authentication", "map", "as for clients", No, "{ user: leaf, password: s3cr3t }",
+    key("authorization", "map", "as for clients", No, "{ user: leaf, password: s3cr3t }",
         "What a leafnode has to present.",
         |l, v, r| authorization(v, r, &mut l.authorization)),
     key("remotes", "array of remotes", "none", Part, "[ { url: \"nats://hub:7422\" } ]",

@@ -21,7 +21,7 @@ pub struct Listen {
     pub client_advertise: Option<String>,
     /// The name of the server; no spaces. Default: the server id.
     pub server_name: Option<String>,
-    /// Free tags, `key:value` by custom. Default: none.
+    /// Free tags, `key:value` by custom, in lower case. Default: none.
     pub server_tags: Vec<String>,
     /// Free facts about the server. Default: none.
     pub server_metadata: BTreeMap<String, String>,
@@ -84,16 +84,17 @@ fn name(listen: &mut Listen, v: Item<'_>, r: &mut Reader) {
     }
 }
 
-/// Tags in a list, or in one text with spaces or commas between them.
+/// Tags are kept in lower case, each once, without white space around them.
 fn tags(listen: &mut Listen, v: Item<'_>, r: &mut Reader) {
-    let mut tags = Vec::new();
-    r.texts(v, &mut tags);
-    listen.server_tags = tags
-        .iter()
-        .flat_map(|text| text.split(|c: char| c == ',' || c.is_whitespace()))
-        .filter(|tag| !tag.is_empty())
-        .map(str::to_owned)
-        .collect();
+    let mut texts = Vec::new();
+    r.texts(v, &mut texts);
+    listen.server_tags.clear();
+    for text in texts {
+        let tag = text.trim().to_lowercase();
+        if !tag.is_empty() && !listen.server_tags.contains(&tag) {
+            listen.server_tags.push(tag);
+        }
+    }
 }
 
 fn metadata(listen: &mut Listen, v: Item<'_>, r: &mut Reader) {

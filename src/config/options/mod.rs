@@ -109,7 +109,7 @@ const TOP_KEYS: &[Key<Options>] = &[
     key("gateway", "map", "none", Part, "{ name: east }",
         "Links to other clusters. Not in this release.",
         |o, v, r| r.presence(v, &mut o.gateway, gateway::KEYS)),
-    key("leafnodes|leafnode|leaf", "map", "none", Part, "{ port: 7422 }",
+    key("leafnodes|leaf", "map", "none", Part, "{ port: 7422 }",
         "Links from and to leafnodes. Not in this release.",
         |o, v, r| r.presence(v, &mut o.leafnodes, leafnodes::KEYS)),
     key("websocket|ws", "map", "none", Part, "{ port: 8080, no_tls: true }",
@@ -165,7 +165,7 @@ impl Options {
 
     /// What an operator should know about a configuration that does start.
     pub fn start_warnings(&self) -> Vec<ConfigError> {
-        validate::warnings(self)
+        validate::warnings::warnings(self)
     }
 
     fn read_entry(&mut self, entry: &Entry, r: &mut Reader) -> bool {

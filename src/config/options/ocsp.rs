@@ -92,7 +92,7 @@ pub(super) const STAPLING_KEYS: &[Key<Ocsp>] = &[
         "When certificates are stapled.",
         |o, v, r| {
             let words = [("auto", OcspMode::Auto), ("always", OcspMode::Always),
-                ("must", OcspMode::Must), ("must-staple", OcspMode::Must), ("never", OcspMode::Never)];
+                ("must", OcspMode::Must), ("never", OcspMode::Never)];
             r.word(v, &mut o.mode, &words, "error parsing ocsp config: unsupported ocsp mode {}");
         }),
     key("urls|url", "URL or array", "those of the certificate", Yes, "[\"http://ocsp.example.com\"]",

@@ -34,6 +34,14 @@ impl Positions {
             .map(|(_, position)| position)
     }
 
+    /// The position of the key of exactly that path, whose parts may hold dots.
+    pub fn exact(&self, path: &[&str]) -> Option<&Position> {
+        self.entries
+            .iter()
+            .find(|(at, _)| at.iter().map(String::as_str).eq(path.iter().copied()))
+            .map(|(_, position)| position)
+    }
+
     /// Positions of every key whose path matches; `*` stands for one part of a path.
     pub fn matching<'a>(&'a self, pattern: &'a str) -> impl Iterator<Item = &'a Position> + 'a {
         self.entries

@@ -25,6 +25,8 @@ pub struct Item<'a> {
     pub position: &'a Position,
     /// The value.
     pub node: &'a Node,
+    /// Some `$key` refers to it: it may be no setting at all.
+    pub is_variable: bool,
 }
 
 impl<'a> Item<'a> {
@@ -34,6 +36,7 @@ impl<'a> Item<'a> {
             key: &entry.key,
             position: &entry.position,
             node: &entry.node,
+            is_variable: entry.used_as_variable,
         }
     }
 }
@@ -179,6 +182,7 @@ impl Reader {
                 key: v.key,
                 position: &node.position,
                 node,
+                is_variable: false,
             };
             self.within(&index.to_string(), &node.position, |r| read(r, item));
         }
@@ -332,15 +336,20 @@ impl Reader {
         }
     }
 
-    /// A number of seconds, with or without a fraction, or a duration.
+    /// A number of seconds, with or without a fraction, or a duration; 0 means the default.
     pub fn seconds<D: From<Duration>>(&mut self, v: Item<'_>, into: &mut D) {
-        let duration = match v.node.value {
+        let mut duration = Duration::ZERO;
+        let seconds = match v.node.value {
             Value::Integer(seconds) => u64::try_from(seconds).ok().map(Duration::from_secs),
             Value::Float(seconds) => Duration::try_from_secs_f64(seconds).ok(),
-            _ => return self.duration(v, into),
+            _ => {
+                self.duration(v, &mut duration);
+                Some(duration)
+            }
         };
-        match duration {
-            Some(duration) => *into = D::from(duration),
+        match seconds {
+            Some(Duration::ZERO) => {}
+            Some(seconds) => *into = D::from(seconds),
             None => self.error(v, format!("{} can not be negative", v.key)),
         }
     }

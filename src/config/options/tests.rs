@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use proptest::prelude::{Strategy, any, prop_assert, prop_oneof, proptest};
+
 use super::key::Key;
 use super::reader::Reader;
 use super::reference::sections;
 use super::*;
 use crate::config::include::NoFiles;
 use crate::config::parser;
+use crate::config::value::{Node, Position, Value};
 
 fn tree(text: &str) -> Map {
     parser::parse(text, "c.conf", &|_| None, &NoFiles).unwrap_or_else(|e| panic!("{text}: {e:?}"))
@@ -385,6 +388,8 @@ const REFUSED: &[(&str, &str)] = &[
         "Detected allow_trace directive on a non-stream"),
     ("accounts { A: {imports: [{stream: {account: B, subject: b}, prefix: x, to: y}]} }",
         "Stream import can not have a 'prefix' and a 'to' property"),
+    ("accounts { A: {imports: [{service: {account: B, subject: b}}, {service: {account: C, subject: c}, to: b}]} }",
+        "Duplicate service import subject \"b\", previously used in import for account \"B\", subject \"b\""),
     ("accounts { A: {mappings: {a: {dest: b}}} }", "Missing weight for mapping destination \"b\""),
     ("accounts { A: {mappings: {a: {dest: b, weight: 150}}} }", "Invalid weight 150 for mapping destination"),
     ("mappings: {a: [{dest: b, weight: 60}, {dest: c, weight: 60}]}",
@@ -443,6 +448,36 @@ fn every_error_is_told_with_its_place() {
 }
 
 #[test]
+fn zero_seconds_mean_the_default() {
+    let text =
+        "authorization {timeout: 0}\ntls {timeout: 0.0}\nwrite_deadline: \"0s\"\nmax_payload: 0";
+    let options = options(text);
+    assert_eq!(options.authorization.timeout, None);
+    assert_eq!(options.tls.expect("tls").timeout, tls::HANDSHAKE_TIMEOUT);
+    assert_eq!(options.limits, limits::Limits::default());
+}
+
+#[test]
+fn a_user_that_occurs_twice_is_told_with_its_place() {
+    let text = "accounts {\n  A {users: [{user: a}]}\n  B.c {users: [{user: b},\n {user: a}]}\n}\n\
+                authorization {users: [\n{user: b}]}";
+    let errors = read(text).expect_err(text);
+    assert_eq!(
+        texts(&errors),
+        [
+            "c.conf:4:2: Duplicate user \"a\" detected",
+            "c.conf:7:1: Duplicate user \"b\" detected",
+        ]
+    );
+}
+
+#[test]
+fn a_variable_among_accounts_is_no_account() {
+    let options = options("accounts { PASS: x, A: {users: [{user: a, password: $PASS}]} }");
+    assert_eq!(options.accounts.accounts.len(), 1);
+}
+
+#[test]
 fn a_key_that_serves_as_a_variable_may_be_unknown() {
     let options = options("MINE: 4333\nport: $MINE\n");
     assert_eq!(
@@ -475,6 +510,10 @@ const INVALID: &[(&str, &str)] = &[
     ("https: 8443", "TLS cert and key required for HTTPS"),
     ("client_advertise: \"x:y\"", "client_advertise value of \"x:y\" is no host[:port]"),
     ("tls {}", "tls has no certificate: 'cert_file' and 'key_file', or 'certs', are required"),
+    ("tls {cert_file: a, key_file: b, curve_preferences: [CurveP521]}",
+        "this server speaks none of the curve_preferences"),
+    ("tls {cert_file: a, key_file: b, cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA]}",
+        "this server speaks none of the cipher_suites"),
     ("no_auth_user: foo", "no_auth_user: \"foo\" present, but users/nkeys are not defined"),
     ("no_auth_user: foo\nauthorization {users: [{user: b, password: c}]}",
         "no_auth_user: \"foo\" not present as user or nkey in authorization block or account configuration"),
@@ -491,6 +530,10 @@ const INVALID: &[(&str, &str)] = &[
     ("cluster {name: A, port: 6222, pool_size: -1, accounts: [A]}",
         "pool_size cannot be negative if pinned accounts are specified"),
     ("cluster {port: 6222}\njetstream: enabled\nserver_name: a", "jetstream cluster requires `cluster.name` to be set"),
+    ("jetstream {domain: \"a.b\"}", "invalid domain name: may not contain ., * or >"),
+    ("jetstream {domain: \"a b\"}", "invalid domain name: derived \"$JS.a b.API.>\" is not a valid subject"),
+    ("jetstream {key: a, tpm {keys_file: a}}", "JetStream encryption key may not be used with TPM options"),
+    ("accounts {\"$SYS\" {jetstream: enabled}}", "Not allowed to enable JetStream on the system account"),
     ("gateway {port: 7222}", "gateway has no name"),
     ("gateway {name: A}", "gateway \"A\" has no port specified (select -1 for random port)"),
     ("gateway {name: A, port: 1}\ncluster {name: B}",
@@ -627,7 +670,7 @@ fn a_typical_file_is_read() {
         r#"
         listen: 127.0.0.1:-1
         http: 8222
-        server_tags: "az:1, disk:ssd"
+        server_tags: ["AZ:1", " disk:ssd ", "az:1"]
         accounts {
           A {
             users [ { user: a, password: "$2a$10$abcdefghijklmnopqrstuv" , permissions {
@@ -658,4 +701,73 @@ fn a_typical_file_is_read() {
     assert_eq!(a.limits.connections_max, None);
     assert_eq!(a.limits.subscriptions_max, Some(5));
     assert_eq!(options.start_warnings(), []);
+}
+
+/// Any tree, mostly of keys that exist somewhere.
+fn any_map() -> impl Strategy<Value = Map> {
+    let names: Vec<&'static str> = sections()
+        .iter()
+        .flat_map(|section| section.rows.iter())
+        .flat_map(|row| row.names.split('|'))
+        .collect();
+    let name = prop_oneof![
+        9 => proptest::sample::select(names).prop_map(str::to_owned),
+        1 => ".*",
+    ];
+    let leaf = prop_oneof![
+        any::<i64>().prop_map(Value::Integer),
+        (-2_i64..3).prop_map(Value::Integer),
+        any::<f64>().prop_map(Value::Float),
+        any::<bool>().prop_map(Value::Bool),
+        any::<i64>().prop_map(Value::Datetime),
+        ".{0,20}".prop_map(Value::String),
+        "[a-z0-9.:*>/%@ -]{0,12}".prop_map(Value::String),
+    ];
+    let value = leaf.prop_recursive(4, 64, 8, move |inner| {
+        let entry = (name.clone(), inner.clone(), any::<bool>());
+        prop_oneof![
+            proptest::collection::vec(inner, 0..5)
+                .prop_map(|values| Value::Array(values.into_iter().map(node).collect())),
+            proptest::collection::vec(entry, 0..8).prop_map(|entries| {
+                let entries = entries
+                    .into_iter()
+                    .map(|(key, value, used_as_variable)| Entry {
+                        key,
+                        position: node(Value::Bool(true)).position,
+                        node: node(value),
+                        used_as_variable,
+                    });
+                Value::Map(Map {
+                    entries: entries.collect(),
+                })
+            }),
+        ]
+    });
+    value.prop_map(|value| match value {
+        Value::Map(map) => map,
+        _ => Map::default(),
+    })
+}
+
+fn node(value: Value) -> Node {
+    let position = Position {
+        file: "-".into(),
+        line: 1,
+        column: 1,
+    };
+    Node { value, position }
+}
+
+proptest! {
+    #[test]
+    fn any_tree_gives_options_or_errors(map in any_map()) {
+        match Options::from_map(&map) {
+            Ok((options, _)) => {
+                options.validate();
+                options.refuse_unbuilt();
+                options.start_warnings();
+            }
+            Err(errors) => prop_assert!(!errors.is_empty()),
+        }
+    }
 }

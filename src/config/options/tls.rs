@@ -141,7 +141,7 @@ impl Default for Tls {
 const AUTO_FALLBACK: Duration = Duration::from_millis(50);
 
 /// Secure cipher suites by name, as TLS numbers them.
-const CIPHER_SUITES: [&str; 14] = [
+const CIPHER_SUITES: [&str; 13] = [
     "TLS_AES_128_GCM_SHA256",
     "TLS_AES_256_GCM_SHA384",
     "TLS_CHACHA20_POLY1305_SHA256",
@@ -155,7 +155,6 @@ const CIPHER_SUITES: [&str; 14] = [
     "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
     "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
     "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
-    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305",
 ];
 
 /// Names that are known, but only taken with `allow_insecure_cipher_suites`.
@@ -295,6 +294,11 @@ pub(super) fn is_spoken(name: &str) -> bool {
     let is_modern = name.starts_with("TLS_AES_") || name.starts_with("TLS_CHACHA20_");
     let is_forward = name.starts_with("TLS_ECDHE_");
     is_modern || (is_forward && (name.contains("_GCM_") || name.contains("_CHACHA20_POLY1305")))
+}
+
+/// The curve is one this server speaks.
+pub(super) fn is_spoken_curve(name: &str) -> bool {
+    matches!(name, "X25519" | "CurveP256" | "CurveP384")
 }
 
 /// What is wrong between the keys of one block.

@@ -2,18 +2,19 @@
 //!
 //! Separate from reading because flags come in between: a file without `server_name` is
 //! right when the command line has one. Each check is one function; the texts are those that
-//! operators of such servers know.
+//! operators of such servers know. Here stands what concerns clients; `links` has the other
+//! listeners and the links between servers, `warnings` what does not keep a server from
+//! starting.
+
+mod links;
+pub(super) mod warnings;
 
 use super::Options;
-use super::authorization::LinkAuthorization;
-use super::tls::Tls;
+use super::tls::{self, Tls};
 use crate::account;
-use crate::auth::users::{Login, UserSpec};
+use crate::auth::users::UserSpec;
 use crate::config::error::ConfigError;
 use crate::config::units::format_duration;
-
-/// A payload above this is discouraged.
-const PAYLOAD_WARN_ABOVE: u32 = 8 * 1024 * 1024;
 
 /// Collects errors; the place is that of the first key named that is in the file.
 struct Findings<'a> {
@@ -46,15 +47,17 @@ pub(super) fn validate(options: &Options) -> Vec<ConfigError> {
     for check in [
         limits,
         listeners,
+        spoken_tls,
         monitoring,
         operator,
         accounts,
         no_auth_users,
-        cluster,
-        gateway,
-        leafnodes,
-        websocket,
-        mqtt,
+        links::jetstream,
+        links::cluster,
+        links::gateway,
+        links::leafnodes,
+        links::websocket,
+        links::mqtt,
     ] {
         check(options, &mut findings);
     }
@@ -142,6 +145,23 @@ fn listeners(options: &Options, f: &mut Findings<'_>) {
             ),
         );
     }
+}
+
+/// Of what is named, something must be spoken.
+fn spoken_tls(options: &Options, f: &mut Findings<'_>) {
+    let Some(tls) = &options.tls else { return };
+    let suites = &tls.cipher_suites;
+    f.add_if(
+        !suites.is_empty() && !suites.iter().any(|name| tls::is_spoken(name)),
+        &["tls.cipher_suites"],
+        "this server speaks none of the cipher_suites",
+    );
+    let curves = &tls.curve_preferences;
+    f.add_if(
+        !curves.is_empty() && !curves.iter().any(|name| tls::is_spoken_curve(name)),
+        &["tls.curve_preferences"],
+        "this server speaks none of the curve_preferences",
+    );
 }
 
 /// Empty, `host` or `host:port`.
@@ -323,303 +343,4 @@ fn no_auth_users(options: &Options, f: &mut Findings<'_>) {
 fn users(options: &Options) -> impl Iterator<Item = &UserSpec> {
     let of_accounts = options.accounts.accounts.iter().flat_map(|a| &a.users);
     options.authorization.users.iter().chain(of_accounts)
-}
-
-fn cluster(options: &Options, f: &mut Findings<'_>) {
-    let Some(cluster) = &options.cluster else {
-        return;
-    };
-    f.add_if(
-        cluster.name.as_deref().unwrap_or_default().contains(' '),
-        &["cluster.name"],
-        "cluster name cannot contain spaces",
-    );
-    f.add_if(
-        cluster.pool_size < 0 && !cluster.accounts.is_empty(),
-        &["cluster.accounts"],
-        "pool_size cannot be negative if pinned accounts are specified",
-    );
-    let mut seen = Vec::new();
-    for name in &cluster.accounts {
-        f.add_if(
-            seen.contains(&name),
-            &["cluster.accounts"],
-            format!("found duplicate account name {name:?} in pinned accounts list"),
-        );
-        seen.push(name);
-    }
-    if options.jetstream.enabled && cluster.endpoint.port.is_some() {
-        f.add_if(
-            cluster.name.is_none(),
-            &["cluster"],
-            "jetstream cluster requires `cluster.name` to be set",
-        );
-        f.add_if(
-            options.listen.server_name.is_none(),
-            &["jetstream"],
-            "jetstream cluster requires `server_name` to be set",
-        );
-    }
-}
-
-fn gateway(options: &Options, f: &mut Findings<'_>) {
-    let Some(gateway) = &options.gateway else {
-        return;
-    };
-    let Some(name) = &gateway.name else {
-        f.add_if(
-            gateway.endpoint.port.is_some(),
-            &["gateway"],
-            "gateway has no name",
-        );
-        return;
-    };
-    f.add_if(
-        gateway.endpoint.port.is_none(),
-        &["gateway"],
-        format!("gateway {name:?} has no port specified (select -1 for random port)"),
-    );
-    let cluster_name = options.cluster.as_ref().and_then(|c| c.name.as_ref());
-    f.add_if(
-        cluster_name.is_some_and(|cluster_name| cluster_name != name),
-        &["gateway.name"],
-        "cluster name conflicts between cluster and gateway definitions",
-    );
-    for (index, remote) in gateway.gateways.iter().enumerate() {
-        if remote.name.is_empty() {
-            let message = format!("gateway in the list {index} has no name");
-            f.add(&["gateway.gateways"], message);
-        } else if remote.urls.is_empty() {
-            f.add(
-                &["gateway.gateways"],
-                format!("gateway {:?} has no URL", remote.name),
-            );
-        }
-    }
-}
-
-fn leafnodes(options: &Options, f: &mut Findings<'_>) {
-    let Some(leafnodes) = &options.leafnodes else {
-        return;
-    };
-    let is_known = |name: &str| options.operator.is_operator_mode() || is_account(options, name);
-    for remote in &leafnodes.remotes {
-        let account = remote.account.as_deref().unwrap_or(account::GLOBAL);
-        f.add_if(
-            !is_known(account),
-            &["leafnodes.remotes"],
-            format!("cannot find local account {account:?} specified in leafnode remote"),
-        );
-        let is_websocket = |scheme: &str| matches!(scheme, "ws" | "wss");
-        let websockets = remote
-            .urls
-            .iter()
-            .filter(|u| is_websocket(&u.scheme))
-            .count();
-        f.add_if(
-            websockets > 0 && websockets < remote.urls.len(),
-            &["leafnodes.remotes"],
-            "remote leaf node configuration cannot have a mix of websocket and non-websocket urls",
-        );
-        f.add_if(
-            remote.urls.is_empty(),
-            &["leafnodes.remotes"],
-            "a leafnode remote needs a url",
-        );
-        f.add_if(
-            remote.proxy.is_some() && websockets == 0,
-            &["leafnodes.remotes"],
-            "a proxy of a leafnode remote needs websocket urls",
-        );
-        f.add_if(
-            remote.credentials.is_some() && remote.nkey.is_some(),
-            &["leafnodes.remotes"],
-            "a leafnode remote cannot have both credentials and nkey",
-        );
-    }
-    if let Some(authorization) = &leafnodes.authorization {
-        let of_users = authorization.users.iter().map(|u| u.account.as_deref());
-        let accounts = of_users.chain([authorization.account.as_deref()]);
-        for account in accounts.flatten() {
-            f.add_if(
-                !is_known(account),
-                &["leafnodes.authorization"],
-                format!(
-                    "cannot find local account {account:?} specified in leafnode authorization"
-                ),
-            );
-        }
-    }
-    let has_gateway = options.gateway.as_ref().is_some_and(|g| g.name.is_some());
-    let is_on = leafnodes.endpoint.port.is_some() || !leafnodes.remotes.is_empty();
-    f.add_if(
-        is_on && has_gateway && options.accounts.no_system_account,
-        &["leafnodes"],
-        "leaf nodes and gateways (both being defined) require a system account to also be configured",
-    );
-}
-
-fn websocket(options: &Options, f: &mut Findings<'_>) {
-    let Some(websocket) = &options.websocket else {
-        return;
-    };
-    if websocket.endpoint.port.is_none() {
-        return;
-    }
-    f.add_if(
-        websocket.tls.is_none() && !websocket.no_tls,
-        &["websocket"],
-        "websocket requires TLS configuration",
-    );
-    for origin in &websocket.allowed_origins {
-        let is_url = super::url::PeerUrl::parse(origin)
-            .is_ok_and(|url| matches!(url.scheme.as_str(), "http" | "https"));
-        f.add_if(
-            !is_url,
-            &["websocket.allowed_origins"],
-            format!("unable to parse allowed origin: {origin:?} is no http or https URL"),
-        );
-    }
-    single_login(options, f, websocket.authorization.as_ref(), "websocket");
-    if let Some(cookie) = &websocket.jwt_cookie {
-        f.add_if(
-            !options.operator.is_operator_mode(),
-            &["websocket.jwt_cookie"],
-            format!(
-                "trusted operators or trusted keys configuration is required for JWT \
-                 authentication via cookie {cookie:?}"
-            ),
-        );
-    }
-    const RESERVED: [&str; 4] = ["host", "content-length", "connection", "upgrade"];
-    for (name, _) in &websocket.headers {
-        let lower = name.to_ascii_lowercase();
-        let is_reserved = RESERVED.contains(&lower.as_str())
-            || lower == "nats-no-masking"
-            || lower.starts_with("sec-websocket-");
-        f.add_if(
-            is_reserved,
-            &["websocket.headers"],
-            format!("websocket: invalid header {name:?} not allowed"),
-        );
-    }
-}
-
-/// The single login of a listener does not go with users for everybody.
-fn single_login(
-    options: &Options,
-    f: &mut Findings<'_>,
-    login: Option<&LinkAuthorization>,
-    listener: &str,
-) {
-    let Some(login) = login else { return };
-    let path = format!("{listener}.authorization");
-    let has_users = users(options).next().is_some();
-    for (is_there, what) in [
-        (login.user.is_some(), "username"),
-        (login.token.is_some(), "token"),
-    ] {
-        f.add_if(
-            is_there && has_users,
-            &[&path],
-            format!("{listener} authentication {what} not compatible with presence of users/nkeys"),
-        );
-    }
-}
-
-fn mqtt(options: &Options, f: &mut Findings<'_>) {
-    let Some(mqtt) = &options.mqtt else { return };
-    if mqtt.endpoint.port.is_none() {
-        return;
-    }
-    single_login(options, f, mqtt.authorization.as_ref(), "mqtt");
-    let is_meshed = options
-        .cluster
-        .as_ref()
-        .is_some_and(|c| c.endpoint.port.is_some())
-        || options.gateway.as_ref().is_some_and(|g| g.name.is_some());
-    f.add_if(
-        is_meshed && options.listen.server_name.is_none(),
-        &["mqtt"],
-        "mqtt requires server name to be explicitly set",
-    );
-    let has_remotes = options
-        .leafnodes
-        .as_ref()
-        .is_some_and(|l| !l.remotes.is_empty());
-    f.add_if(
-        !is_meshed && !has_remotes && !options.jetstream.enabled,
-        &["mqtt"],
-        "mqtt requires JetStream to be enabled if running in standalone mode",
-    );
-}
-
-/// What an operator should know, although the server starts.
-pub(super) fn warnings(options: &Options) -> Vec<ConfigError> {
-    let mut findings = Findings {
-        options,
-        errors: Vec::new(),
-    };
-    let f = &mut findings;
-    f.add_if(
-        options.limits.max_payload > PAYLOAD_WARN_ABOVE,
-        &["max_payload"],
-        "Maximum payloads over 8.00 MB are generally discouraged and could lead to poor performance",
-    );
-    f.add_if(
-        options.limits.max_connections <= 0,
-        &["max_connections"],
-        "max_connections of 0 or less refuses every client",
-    );
-    f.add_if(
-        has_plain_password(options),
-        &[],
-        "Plaintext passwords detected, use nkeys or bcrypt",
-    );
-    f.add_if(
-        options.limits.disable_sublist_cache,
-        &["disable_sublist_cache"],
-        "disable_sublist_cache has no effect: match results are cached per connection and always fresh",
-    );
-    f.add_if(
-        options.jetstream.feature_flags.iter().any(|(_, on)| *on),
-        &["feature_flags"],
-        "feature_flags has no effect: this server has no such switches",
-    );
-    f.add_if(
-        options.listen.allow_non_tls && options.tls.is_none(),
-        &["allow_non_tls"],
-        "allow_non_tls has no effect without tls",
-    );
-    let suites = options
-        .tls
-        .as_ref()
-        .map_or(&[][..], |tls| &tls.cipher_suites);
-    f.add_if(
-        suites.iter().any(|name| !super::tls::is_spoken(name)),
-        &["tls.cipher_suites"],
-        "some cipher_suites are not spoken by this server and are left out",
-    );
-    findings.errors
-}
-
-fn has_plain_password(options: &Options) -> bool {
-    let is_plain = |text: &str| !text.is_empty() && !is_bcrypt(text);
-    let authorization = &options.authorization;
-    let single = [&authorization.password, &authorization.token];
-    single
-        .into_iter()
-        .flatten()
-        .any(|secret| is_plain(secret.expose()))
-        || users(options).any(|user| match &user.login {
-            Login::Password { password, .. } => is_plain(password),
-            Login::Nkey(_) => false,
-        })
-}
-
-/// `$2a$10$…` and its relatives.
-fn is_bcrypt(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    matches!(bytes, [b'$', b'2', b'a' | b'b' | b'x' | b'y', b'$', c1, c2, b'$', ..]
-        if c1.is_ascii_digit() && c2.is_ascii_digit())
 }

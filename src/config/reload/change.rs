@@ -65,8 +65,10 @@ pub enum Change {
     Leafnodes(LeafnodesChange),
     /// JetStream starts or stops.
     JetStream(bool),
+    /// Limits of streams and consumers.
+    JetStreamLimits,
     /// Stores may hold more bytes; `None`: as before.
-    JetStreamLimits {
+    JetStreamStores {
         /// Bytes in memory.
         memory: Option<i64>,
         /// Bytes on disk.
@@ -234,7 +236,8 @@ impl Change {
             Change::Cluster(cluster) if cluster.differs => named("cluster"),
             Change::Leafnodes(leafnodes) => leafnodes.lines(),
             Change::JetStream(_) => named("JetStream"),
-            Change::JetStreamLimits { memory, file } => {
+            Change::JetStreamLimits => named("JetStream limits"),
+            Change::JetStreamStores { memory, file } => {
                 let bytes = |name: &str, max: &Option<i64>| {
                     max.map(|max| {
                         let bytes = shown::friendly_bytes(max);

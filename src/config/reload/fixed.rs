@@ -20,9 +20,9 @@ pub(super) fn gateway(options: &Options) -> Debugged<Option<Gateway>> {
         ..without_files(tls)
     };
     Debugged(options.gateway.clone().map(|mut gateway| {
-        gateway.tls = gateway.tls.map(without_pins);
+        gateway.tls = Some(without_pins(gateway.tls.unwrap_or_default()));
         for remote in &mut gateway.gateways {
-            remote.tls = remote.tls.take().map(without_files);
+            remote.tls = Some(without_files(remote.tls.take().unwrap_or_default()));
         }
         gateway.gateways.sort_by(|a, b| a.name.cmp(&b.name));
         gateway
@@ -32,7 +32,7 @@ pub(super) fn gateway(options: &Options) -> Debugged<Option<Gateway>> {
 /// The WebSocket block without what files hold.
 pub(super) fn websocket(options: &Options) -> Debugged<Websocket> {
     let mut websocket = options.websocket.clone().unwrap_or_default();
-    websocket.tls = websocket.tls.map(without_files);
+    websocket.tls = Some(without_files(websocket.tls.unwrap_or_default()));
     websocket.allowed_origins.sort();
     Debugged(websocket)
 }
@@ -42,7 +42,7 @@ pub(super) fn mqtt(options: &Options) -> Debugged<Mqtt> {
     let mqtt = options.mqtt.clone().unwrap_or_default();
     let live = Mqtt::default();
     Debugged(Mqtt {
-        tls: mqtt.tls.map(without_files),
+        tls: Some(without_files(mqtt.tls.unwrap_or_default())),
         ack_wait: live.ack_wait,
         max_ack_pending: live.max_ack_pending,
         stream_replicas: live.stream_replicas,
@@ -53,7 +53,8 @@ pub(super) fn mqtt(options: &Options) -> Debugged<Mqtt> {
     })
 }
 
-/// What of a TLS block is not read from files and made anew on each reload.
+/// What of a TLS block is not read from files and made anew on each reload. No
+/// block counts as the default one: TLS may be turned on.
 fn without_files(tls: Tls) -> Tls {
     Tls {
         timeout: tls.timeout,
@@ -75,7 +76,6 @@ pub(super) fn jetstream(diff: &Diff<'_>, stays: bool) -> Checked {
     })?;
     diff.fixed("JetStreamCipher", |o| Debugged(o.jetstream.cipher))?;
     diff.fixed("JetStreamUniqueTag", |o| o.jetstream.unique_tag.clone())?;
-    diff.fixed("JetStreamLimits", |o| Debugged(o.jetstream.limits.clone()))?;
     diff.fixed("JetStreamTpm", |o| Debugged(o.jetstream.tpm.clone()))?;
     diff.fixed("JetStreamMaxCatchup", |o| {
         o.jetstream.max_outstanding_catchup
@@ -130,7 +130,7 @@ pub(super) fn leafnodes(old: &Leafnodes, new: &Leafnodes) -> Checked {
     both.fixed("NoAdvertise", |l| l.no_advertise)?;
     both.fixed("ReconnectInterval", |l| l.reconnect_interval)?;
     both.fixed("WriteDeadline", |l| l.write_deadline)?;
-    both.fixed("WriteTimeout", |l| Debugged(l.write_timeout))?;
+    both.fixed("WriteTimeout", |l| l.write_timeout)?;
     both.fixed("MinVersion", |l| l.min_version.clone())?;
     both.fixed("IsolateLeafnodeInterest", |l| l.isolate_leafnode_interest)?;
     both.fixed("DialTimeout", |l| l.dial_timeout)

@@ -7,6 +7,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use crate::config::options::compression::{Compression, CompressionMode};
+use crate::config::options::limits::WriteTimeout;
 use crate::config::options::secret::Secret;
 use crate::config::units::format_duration;
 
@@ -87,6 +88,17 @@ impl Shown for Option<Duration> {
     }
 }
 
+impl Shown for WriteTimeout {
+    fn shown(&self) -> String {
+        let name = match self {
+            WriteTimeout::Default => "",
+            WriteTimeout::Close => "close",
+            WriteTimeout::Retry => "retry",
+        };
+        name.to_owned()
+    }
+}
+
 impl Shown for Compression {
     fn shown(&self) -> String {
         let mode = match self.mode {
@@ -94,7 +106,6 @@ impl Shown for Compression {
             CompressionMode::Off => "off",
             CompressionMode::Accept => "accept",
             CompressionMode::S2Auto => "s2_auto",
-            CompressionMode::S2Uncompressed => "s2_uncompressed",
             CompressionMode::S2Fast => "s2_fast",
             CompressionMode::S2Better => "s2_better",
             CompressionMode::S2Best => "s2_best",

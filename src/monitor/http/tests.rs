@@ -1,5 +1,7 @@
 //! The port with real sockets: bytes in, bytes out, limits.
 
+#![allow(clippy::disallowed_methods, reason = "tests open sockets and tasks")]
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -16,10 +18,14 @@ struct Port {
 
 impl Port {
     async fn open(limits: Limits) -> Self {
+        Self::open_with(limits, None).await
+    }
+
+    async fn open_with(limits: Limits, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let monitor = Arc::new(Monitor::new(Arc::new(FakeSource::busy())));
-        let server = Server::new(monitor, "", None, limits);
+        let server = Server::new(monitor, "", tls, limits);
         let (stop, stopped) = oneshot::channel();
         let spawn = |task: Task| drop(tokio::spawn(task));
         let running = tokio::spawn(server.run(listener, spawn, async {
@@ -175,5 +181,53 @@ async fn further_connections_wait_for_a_place() {
     let mut answer = String::new();
     second.read_to_string(&mut answer).await.expect("an answer");
     assert!(answer.contains("{\"status\":\"ok\"}"), "{answer}");
+    port.stop().await;
+}
+
+#[tokio::test]
+async fn a_long_lived_connection_is_ended() {
+    let limits = Limits {
+        connection_time: Duration::from_millis(20),
+        ..Limits::default()
+    };
+    let port = Port::open(limits).await;
+    // Without `connection: close`: it is the server that ends it.
+    let answer = port
+        .exchange("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await;
+    assert!(answer.contains("{\"status\":\"ok\"}"), "{answer}");
+    port.stop().await;
+}
+
+#[tokio::test]
+async fn replies_go_over_tls() {
+    use rustls::pki_types::{PrivateKeyDer, ServerName};
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let certificate = own.cert.der().clone();
+    let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).expect("a key");
+    let server = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], key)
+        .expect("a server configuration");
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(certificate).expect("a root");
+    let client = rustls::ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let port = Port::open_with(Limits::default(), Some(TlsAcceptor::from(Arc::new(server)))).await;
+    let name = ServerName::try_from("localhost").expect("a name");
+    let mut link = tokio_rustls::TlsConnector::from(Arc::new(client))
+        .connect(name, port.connect().await)
+        .await
+        .expect("a handshake");
+    let asked = request("GET", "/healthz");
+    link.write_all(asked.as_bytes()).await.expect("written");
+    let mut answer = Vec::new();
+    let _ = link.read_to_end(&mut answer).await;
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.contains("{\"status\":\"ok\"}"), "{answer}");
+    // Who speaks no TLS gets no answer.
+    let plain = port.exchange(&asked).await;
+    assert!(!plain.contains("200 OK"), "{plain}");
     port.stop().await;
 }

@@ -8,7 +8,7 @@ the headers that matter and the body; a request or an event has its subject and 
 Server ids, times and the like differ from run to run: the tests know which keys those are.
 Needs openssl for a throw-away certificate authority. Everything listens on loopback.
 """
-import gzip, http.client, json, os, re, signal, socket, ssl, subprocess, sys, tempfile, time
+import atexit, gzip, http.client, json, os, re, shutil, signal, socket, ssl, subprocess, sys, tempfile, time
 
 SERVER = sys.argv[1]
 OUT = sys.argv[2] if len(sys.argv) > 2 else os.path.dirname(os.path.abspath(__file__))
@@ -59,6 +59,7 @@ class Server:
     def stop(self, how=signal.SIGINT):
         self.process.send_signal(how)
         self.process.wait()
+        shutil.rmtree(self.dir, ignore_errors=True)
 
 
 class Client:
@@ -170,6 +171,7 @@ def save(name, cases):
 
 def certificates():
     folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     run = lambda *args: subprocess.run(["openssl", *args], check=True, cwd=folder, capture_output=True)
     run("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
         "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=golden ca", "-days", "3650")
@@ -468,7 +470,7 @@ def record_events():
     watcher.flush()
     server.process.send_signal(signal.SIGINT)
     collect(watcher, "sys", 1.0)
-    server.process.wait()
+    server.stop(signal.SIGKILL)
     save("events", {str(index): event for index, event in enumerate(events)})
 
 
