@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use super::events::Events;
 use super::identity::Identity;
 use super::live::Live;
+use super::tls::{ClientTls, TlsConfigError, TlsState};
 use super::{ConfigSource, Configuration, Server, facts, info, listeners, system};
 use crate::account::{self, AccountSpec};
 use crate::auth::decision::{AccessSpec, Directory, DirectoryError, DirectorySpec, UserGroup};
@@ -33,6 +34,7 @@ use crate::monitor::{Monitor, http, system_events};
 use crate::net;
 use crate::pubsub::accounts::{Accounts, Policy};
 use crate::tasks::{self, Shards};
+use crate::vfs::real::RealVfs;
 
 /// How often it is looked what is due.
 const TICK: Duration = Duration::from_millis(250);
@@ -58,6 +60,9 @@ pub enum StartError {
         /// What the operating system says.
         source: io::Error,
     },
+    /// Certificates that cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsConfigError),
     /// No threads.
     #[error("start threads: {0}")]
     Threads(#[source] io::Error),
@@ -88,6 +93,9 @@ impl Server {
         let accounts = Arc::new(Accounts::new([]));
         apply_accounts(&accounts, &checked);
 
+        let tls = Arc::new(ClientTls::default());
+        tls.set(TlsState::new(&options, &RealVfs)?);
+
         let listener = listen(&options.listen.endpoint, None, CLIENT_PORT)?;
         let client_address = local_address(&listener)?;
         let monitoring = monitoring_listener(&options)?;
@@ -99,7 +107,7 @@ impl Server {
         let known = facts::Known {
             start: clock::now(),
             digest,
-            tls_cert_not_after: None,
+            tls_cert_not_after: tls.not_after(),
         };
         let facts = facts::build(&options, &identity, &base_info, &known);
         let front = Arc::new(Front {
@@ -139,6 +147,7 @@ impl Server {
             live: Arc::clone(&live),
             events: Arc::clone(&events),
             known: Mutex::new(known),
+            tls: Arc::clone(&tls),
             acceptor: Mutex::new(None),
             tasks: Mutex::default(),
             _shards: Arc::clone(&shards),
@@ -155,7 +164,7 @@ impl Server {
             )));
         }
         *server.tasks.lock() = background;
-        *server.acceptor.lock() = Some(listeners::accept_clients(listener, front, shards));
+        *server.acceptor.lock() = Some(listeners::accept_clients(listener, front, tls, shards));
         live.is_ready.store(true, Ordering::Relaxed);
         Ok(server)
     }

@@ -15,8 +15,10 @@ pub mod info;
 pub mod listeners;
 pub mod live;
 pub mod reload;
+pub mod secure;
 pub mod shutdown;
 pub mod system;
+pub mod tls;
 pub mod version;
 
 use std::net::SocketAddr;
@@ -71,6 +73,8 @@ pub struct Server {
     live: Arc<live::Live>,
     events: Arc<events::Events>,
     known: Mutex<facts::Known>,
+    /// TLS of the listener for clients.
+    tls: Arc<tls::ClientTls>,
     acceptor: Mutex<Option<JoinHandle<()>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     /// Dropped last: the links' tasks end with it.
