@@ -134,8 +134,13 @@ pub async fn drive<S: Session>(
     session.on_close(reason);
     drop(session);
     if !reason.drops_pending() {
-        let _ = tokio::time::timeout(LINGER, last_words(&mut reader, &link)).await;
+        linger(&mut reader, &link).await;
     }
+}
+
+/// Gives the peer of a closed link a moment to take its last words.
+pub async fn linger(reader: &mut Reader, link: &Link) {
+    let _ = tokio::time::timeout(LINGER, last_words(reader, link)).await;
 }
 
 /// Writes what an owned wire still has to say, then reads until the peer hangs up: a socket
