@@ -84,7 +84,8 @@ async fn serve_client(
     let secured = match &tls {
         Some(tls) if !is_refused => {
             let info = info_for(&front.info(), id, peer, &nonce).line();
-            secure(stream, peer, &info, tls).await
+            // Boxed: a handshake is over before the task begins to wait.
+            Box::pin(secure(stream, peer, &info, tls)).await
         }
         // Who cannot stay is told so in plain text, without a handshake.
         tls => Ok(Secured {
@@ -122,7 +123,7 @@ async fn serve_client(
         link.send(&ClientError::MaximumConnections.line());
         link.close(reason);
         front.observer().closed(&client, reason, &[]);
-        driver::linger(&mut reader, &link).await;
+        Box::pin(driver::linger(&mut reader, &link)).await;
         return;
     }
     front.clients.insert(Arc::clone(&client));
