@@ -112,6 +112,11 @@ impl Acceptor {
         self.not_after
     }
 
+    /// The same settings for those who shake hands themselves and keep time: monitoring.
+    pub fn to_library(&self) -> TlsAcceptor {
+        self.inner.clone()
+    }
+
     /// Shakes hands. Ends within the time limit; cancelling it drops the socket.
     ///
     /// # Errors
