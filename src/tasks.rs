@@ -13,7 +13,7 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -69,6 +69,14 @@ impl Shards {
         let index = self.next.fetch_add(1, Ordering::Relaxed) % self.handles.len();
         self.handles[index].spawn(future);
     }
+}
+
+/// The runtime of everything but links, on the thread that asks.
+///
+/// # Errors
+/// When the operating system gives no epoll.
+pub fn control_runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
 }
 
 /// Runs a task on the caller's runtime; it ends with its owner, who keeps the handle.

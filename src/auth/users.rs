@@ -40,8 +40,8 @@ pub enum Login {
     Nkey(String),
 }
 
-impl std::fmt::Debug for Login {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Login::Password { user, .. } => write!(f, "Password({user:?}, [REDACTED])"),
             Login::Nkey(key) => write!(f, "Nkey({key:?})"),

@@ -34,6 +34,8 @@ use crate::monitor::{Monitor, http, system_events};
 use crate::net;
 use crate::pubsub::accounts::{Accounts, Policy};
 use crate::tasks::{self, Shards};
+use crate::telemetry::InstallError;
+use crate::vfs;
 use crate::vfs::real::RealVfs;
 
 /// How often it is looked what is due.
@@ -66,6 +68,15 @@ pub enum StartError {
     /// No threads.
     #[error("start threads: {0}")]
     Threads(#[source] io::Error),
+    /// The log cannot be written where it should.
+    #[error(transparent)]
+    Log(#[from] InstallError),
+    /// Signals cannot be taken over.
+    #[error("take over signals: {0}")]
+    Signals(#[source] io::Error),
+    /// The pid or ports file cannot be written.
+    #[error(transparent)]
+    File(#[from] vfs::Error),
 }
 
 fn join(errors: &[ConfigError]) -> String {
@@ -147,6 +158,7 @@ impl Server {
             live: Arc::clone(&live),
             events: Arc::clone(&events),
             known: Mutex::new(known),
+            ports_file: Mutex::new(None),
             tls: Arc::clone(&tls),
             acceptor: Mutex::new(None),
             tasks: Mutex::default(),

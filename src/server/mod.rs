@@ -7,16 +7,22 @@
 //! Invariants: nothing listens before everything it needs is there; a server that failed
 //! to start leaves nothing behind; a reload happens as a whole or not at all.
 
+pub mod banner;
 pub mod boot;
 pub mod events;
 pub mod facts;
+pub mod files;
 pub mod identity;
 pub mod info;
 pub mod listeners;
 pub mod live;
+pub mod logging;
 pub mod reload;
+pub mod run;
 pub mod secure;
 pub mod shutdown;
+pub mod signals;
+pub mod source;
 pub mod system;
 pub mod tls;
 pub mod version;
@@ -73,6 +79,8 @@ pub struct Server {
     live: Arc<live::Live>,
     events: Arc<events::Events>,
     known: Mutex<facts::Known>,
+    /// Written by `run`, removed with the server.
+    ports_file: Mutex<Option<files::PortsFile>>,
     /// TLS of the listener for clients.
     tls: Arc<tls::ClientTls>,
     acceptor: Mutex<Option<JoinHandle<()>>>,

@@ -5,7 +5,7 @@
 //! before the lock is taken.
 //!
 //! Invariants: an event that is switched off costs one load, because the layer's answer
-//! is cached per call site until [`Shared::apply`]; of other crates only warnings and
+//! is cached per call site until the settings change; of other crates only warnings and
 //! errors are logged.
 
 use std::cell::Cell;

@@ -7,17 +7,23 @@
 //! Invariants: a text that cannot be read leaves zero or the last figure, never a panic;
 //! processor time never goes back. Absent: no clock.
 
+use std::path::Path;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use crate::clock::Monotonic;
+use crate::vfs::Vfs;
+use crate::vfs::real::RealVfs;
 
 /// The shortest distance between two samples.
 pub const SAMPLE_MIN: Duration = Duration::from_secs(1);
 
 /// Clock ticks per second in `/proc`; part of the kernel's interface on every platform.
 const TICKS_PER_SECOND: u64 = 100;
+
+/// How long a text of the kernel may be; it is a few thousand bytes.
+const PROC_FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// What the process uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -45,7 +51,9 @@ pub struct ProcessTexts {
     reason = "the kernel's own figures, no data of ours; moves to `vfs` when it reads whole files"
 )]
 pub fn read_proc() -> ProcessTexts {
-    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    let vfs: &dyn Vfs = &RealVfs;
+    let read = |path: &str| vfs.read_text(Path::new(path), PROC_FILE_BYTES_MAX);
+    let read = |path| read(path).unwrap_or_default();
     ProcessTexts {
         stat: read("/proc/self/stat"),
         status: read("/proc/self/status"),

@@ -194,8 +194,8 @@ pub fn without_secrets(json: &[u8]) -> String {
 
 /// A key as Go compares it, without regard to case. One with escapes may be any.
 fn is_secret(key: &str) -> bool {
-    let known = |secret: &&str| key.eq_ignore_ascii_case(secret);
-    key.contains('\\') || SECRET_KEYS.iter().any(|secret| known(&secret))
+    let mut secrets = SECRET_KEYS.iter();
+    key.contains('\\') || secrets.any(|secret| key.eq_ignore_ascii_case(secret))
 }
 
 /// The length of the string that `text` begins with, quotes included.

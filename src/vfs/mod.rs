@@ -105,6 +105,11 @@ impl Error {
         &self.path
     }
 
+    /// What the system said, as [`cause_text`], without operation and path.
+    pub fn into_cause(self) -> io::Error {
+        io::Error::new(self.cause.kind(), cause_text(&self.cause))
+    }
+
     /// What kind of failure it is.
     pub fn kind(&self) -> io::ErrorKind {
         self.cause.kind()

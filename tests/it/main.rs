@@ -5,4 +5,5 @@
 )]
 
 mod arrows;
+mod process;
 mod tls;

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -15,6 +16,8 @@ var authScenarios = []scenario{
 	{"auth/users", authUsers},
 	{"auth/nkey", authNkey},
 	{"auth/credentials", authCredentials},
+	{"auth/credentials_limits", authCredentialsLimits},
+	{"auth/credentials_expiry", authCredentialsExpiry},
 	{"auth/no_auth_user", authNoAuthUser},
 	{"auth/reconnect", authReconnect},
 }
@@ -96,6 +99,41 @@ func authCredentials(t *T) {
 	_, err := t.dial("jwt", nats.UserCredentials(t.env.Auth.CredsExpired))
 	t.is("expired", errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired), err)
 	t.refused("nothing", "jwt")
+}
+
+// authCredentialsLimits meets what the signed user may not do.
+func authCredentialsLimits(t *T) {
+	seen := new(asyncErrors)
+	nc := t.connect("jwt", nats.UserCredentials(t.env.Auth.CredsLimited), seen.option())
+	for i := range 3 {
+		t.subscribe(nc, fmt.Sprint("jwt.sub.", i))
+	}
+	t.equal("subscriptions_within_the_limit", seen.count(), 0)
+	_, err := nc.SubscribeSync("jwt.sub.3")
+	t.must(err, "subscribe")
+	t.eventually("one_more_is_the_librarys_error", func() bool { return seen.saw(nats.ErrMaxSubscriptionsExceeded, "") })
+	t.eventually("the_payload_limit_is_announced", func() bool { return nc.MaxPayload() == 1000 })
+	t.errorIs("and_kept_by_the_library", nc.Publish("jwt.sub.0", make([]byte, 1001)), nats.ErrMaxPayload)
+
+	denied := new(asyncErrors)
+	free := t.connect("jwt", nats.UserCredentials(t.env.Auth.Creds), denied.option())
+	t.publish(free, "denied.x", "")
+	t.eventually("a_signed_permission_holds", func() bool { return denied.saw(nats.ErrPermissionViolation, `Publish to "denied.x"`) })
+}
+
+// authCredentialsExpiry outlives its own credentials.
+func authCredentialsExpiry(t *T) {
+	body, err := httpGet(t.env.Control+"/creds/3", patience)
+	t.must(err, "control /creds/3")
+	var issued struct {
+		Creds string `json:"creds"`
+	}
+	t.must(json.Unmarshal(body, &issued), "parse issued credentials")
+	life, seen := new(events), new(asyncErrors)
+	nc := t.connect("jwt", append(life.options(), seen.option(), nats.UserCredentials(issued.Creds))...)
+	t.noError("they_work_at_first", nc.FlushTimeout(patience))
+	t.eventually("the_server_ends_the_connection", func() bool { return life.saw("closed") })
+	t.is("with_the_librarys_error", seen.saw(nats.ErrAuthExpired, ""))
 }
 
 func authNoAuthUser(t *T) {

@@ -29,6 +29,7 @@ type environment struct {
 		NkeyPublic      string `json:"nkey_public"`
 		NkeySeedUnknown string `json:"nkey_seed_unknown"`
 		Creds           string `json:"creds"`
+		CredsLimited    string `json:"creds_limited"`
 		CredsUnknown    string `json:"creds_unknown"`
 		CredsExpired    string `json:"creds_expired"`
 	} `json:"auth"`

@@ -194,6 +194,14 @@ export class Trial {
     return await (await fetch(contract.servers[server].monitor + path)).json();
   }
 
+  /** Returns when the server holds no more than `but` subscriptions to this literal subject. */
+  async forgotten(server, subject, but = 0) {
+    await this.until(`${subject} is forgotten`, async () => {
+      const listed = (await this.monitor(server, `/subsz?subs=1&test=${subject}`)).subscriptions_list ?? [];
+      return listed.filter((sub) => sub.subject === subject).length <= but;
+    });
+  }
+
   async finish() {
     await Promise.all(this.connections.map((client) => Promise.race([client.close().catch(() => {}), pause(3000)])));
   }

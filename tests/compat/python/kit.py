@@ -232,6 +232,14 @@ class Trial:
 
         return await asyncio.get_running_loop().run_in_executor(None, call)
 
+    async def forgotten(self, server, subject, but=0):
+        """Returns when the server holds no more than `but` subscriptions to this literal subject."""
+        async def asked():
+            listed = (await self.monitor(server, f"/subsz?subs=1&test={subject}")).get("subscriptions_list") or []
+            return len([sub for sub in listed if sub["subject"] == subject]) <= but
+
+        await self.until_asked(f"{subject} is forgotten", asked)
+
     async def finish(self):
         for client in self.connections:
             try:

@@ -50,10 +50,7 @@ scenario("requests/responder_leaves", async (t) => {
   await t.reply(service, "sometimes", "here");
   t.equal("while_present", (await client.request("sometimes")).string(), "here");
   await service.close();
-  await t.until("the server notices", async () => {
-    const listed = await t.monitor("plain", "/subsz?subs=1&test=sometimes");
-    return !(listed.subscriptions_list ?? []).some((s) => s.subject === "sometimes");
-  });
+  await t.forgotten("plain", "sometimes");
   await t.rejects("after_leaving", "no responders", client.request("sometimes"));
 });
 

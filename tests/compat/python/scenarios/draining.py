@@ -23,12 +23,7 @@ async def subscription(t):
     await t.flush(publisher)
     await t.flush(client)
     draining = asyncio.ensure_future(sub.drain())
-
-    async def forgotten():
-        listed = await t.monitor("plain", "/subsz?subs=1&test=drained")
-        return not [s for s in listed.get("subscriptions_list") or [] if s["subject"] == "drained"]
-
-    await t.until_asked("the server forgets it", forgotten)
+    await t.forgotten("plain", "drained")
     await publisher.publish("drained", b"too late")
     await t.flush(publisher)
     gate.set()
@@ -72,17 +67,16 @@ async def queue_member_loses_nothing(t):
     other, two_seen = await t.collect(two, "handover", queue="q")
     for number in range(500):
         await publisher.publish("handover", str(number).encode())
-        if number == 250:
-            await t.flush(publisher)
-            draining = asyncio.ensure_future(one.drain())
     await t.flush(publisher)
-    await draining
-    await t.until("the first is gone", lambda: one.is_closed)
+    # This library's own PING may overtake its UNSUB, so nothing is published in between.
+    draining = asyncio.ensure_future(one.drain())
+    await t.forgotten("plain", "handover", but=1)
     for number in range(500, 600):
         await publisher.publish("handover", str(number).encode())
     await t.settle(publisher, other)
+    await draining
     t.equal("every_message_once", sorted(map(int, texts(one_seen) + texts(two_seen))), list(range(600)))
-    t.true("both_had_a_share", len(one_seen) > 50 and len(two_seen) > 50, (len(one_seen), len(two_seen)))
+    t.true("both_had_a_share", len(one_seen) > 50 and len(two_seen) > 150, (len(one_seen), len(two_seen)))
 
 
 @scenario

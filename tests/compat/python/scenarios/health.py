@@ -40,30 +40,45 @@ async def stale_server(t):
     t.true("connection_works", client.is_connected)
 
 
-@scenario
-async def slow_consumer(t):
-    """A reader that stops reading is cut off when its backlog passes `max_pending`; the publisher is not."""
+async def _cut_off(t, server, reason):
+    """A reader that stops reading is cut off for `reason`; the publisher and a lively reader are not."""
     slow_events, events = Events(), Events()
-    slow, publisher = await t.connect("slow", slow_events), await t.connect("slow", events)
-    fast, fast_seen = await t.collect(await t.connect("slow"), "flood")
+    slow, publisher = await t.connect(server, slow_events), await t.connect(server, events)
+    fast, fast_seen = await t.collect(await t.connect(server), "flood")
     await slow.subscribe("flood")
     await t.flush(slow)
-    before, client_id = (await t.monitor("slow", "/varz"))["slow_consumers"], slow.client_id
+    before, client_id = (await t.monitor(server, "/varz"))["slow_consumers"], slow.client_id
     slow._transport._io_writer.transport.pause_reading()
     chunk, sent, noticed = b"z" * 65536, 0, False
-    while not noticed and sent < 4000:
-        for _ in range(20):
+    while not noticed and sent < 2000:
+        for _ in range(8):
             await publisher.publish("flood", chunk)
-        sent += 20
+        sent += 8
         await t.settle(publisher, fast)
-        noticed = (await t.monitor("slow", "/varz"))["slow_consumers"] > before
+        noticed = (await t.monitor(server, "/varz"))["slow_consumers"] > before
     t.true("server_counts_it", noticed, f"after {sent} messages")
     slow._transport._io_writer.transport.resume_reading()
     await t.becomes("it_is_cut_off", lambda: slow.is_closed)
     t.equal("publisher_stays", (publisher.is_connected, events.disconnected), (True, 0))
-    t.equal("the_fast_reader_got_all", len(fast_seen), sent)
-    closed = await t.monitor("slow", f"/connz?state=closed&cid={client_id}")
-    t.true("server_knows_why", closed["connections"] and "Slow Consumer" in closed["connections"][0]["reason"], closed)
+    t.equal("the_lively_reader_got_all", len(fast_seen), sent)
+    listed = {}
+
+    async def is_closed():
+        listed.update(await t.monitor(server, f"/connz?state=closed&cid={client_id}"))
+        return listed["connections"]
+
+    await t.until_asked("the server lists it as closed", is_closed)
+    t.equal("server_knows_why", [c["reason"] for c in listed["connections"]], [reason])
+
+
+@scenario
+async def slow_consumer_by_backlog(t):
+    await _cut_off(t, "slow", "Slow Consumer (Pending Bytes)")
+
+
+@scenario
+async def slow_consumer_by_time(t):
+    await _cut_off(t, "slow_write", "Slow Consumer (Write Deadline)")
 
 
 @scenario
