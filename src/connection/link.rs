@@ -510,3 +510,6 @@ impl Locked<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,7 @@ pub mod certificates;
 pub mod clients;
 pub mod connector;
 pub mod rate;
+mod read_ahead;
 pub mod sniff;
 pub mod suites;
 #[cfg(test)]

@@ -78,6 +78,9 @@ async fn serve_client(
         .fetch_add(1, Ordering::Relaxed);
     // Small replies must not wait for more; a socket that refuses is broken anyway.
     let _ = stream.set_nodelay(true);
+    // A new socket takes bytes at once, but the runtime has to be asked before it knows:
+    // without this the first write of a link finds the socket not ready.
+    let _ = stream.writable().await;
     let nonce = nonce(&front);
     let is_full = || front.clients.len() >= options.connections_max || front.is_lame_duck();
     let is_refused = is_full();

@@ -6,3 +6,4 @@
 
 mod arrows;
 mod process;
+mod tls;

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use super::certificates::{self, Chooser};
+use super::read_ahead::ReadAhead;
 use super::sniff::sniff;
 use super::{IsPinned, TlsError, TlsSettings, clients, suites};
 use crate::clock::{self, Timestamp};
@@ -111,6 +112,11 @@ impl Acceptor {
         self.not_after
     }
 
+    /// The same settings for those who shake hands themselves and keep time: monitoring.
+    pub fn to_library(&self) -> TlsAcceptor {
+        self.inner.clone()
+    }
+
     /// Shakes hands. Ends within the time limit; cancelling it drops the socket.
     ///
     /// # Errors
@@ -123,7 +129,7 @@ impl Acceptor {
             () = &mut limit => return Err(HandshakeError::Silent(stream)),
         }
         let stream = tokio::select! {
-            result = self.inner.accept(stream) => result.map_err(HandshakeError::Failed)?,
+            result = self.inner.accept(ReadAhead::new(stream)) => result.map_err(HandshakeError::Failed)?,
             () = &mut limit => return Err(HandshakeError::Late),
         };
         let peer = Peer::of(stream.get_ref().1);

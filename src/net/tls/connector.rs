@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::acceptor::{HandshakeError, OurTime, Peer, check_pin};
+use super::read_ahead::ReadAhead;
 use super::{IsPinned, TlsError, TlsSettings, certificates, clients, suites};
 use crate::net::Wire;
 
@@ -73,7 +74,10 @@ impl Connector {
     ) -> Result<(Wire, Peer), HandshakeError> {
         let name = ServerName::try_from(server_name.to_owned())
             .map_err(|_| HandshakeError::Name(server_name.to_owned()))?;
-        let handshake = tokio::time::timeout(self.timeout, self.inner.connect(name, stream));
+        let handshake = tokio::time::timeout(
+            self.timeout,
+            self.inner.connect(name, ReadAhead::new(stream)),
+        );
         let stream = handshake
             .await
             .map_err(|_| HandshakeError::Late)?
