@@ -5,5 +5,6 @@
 )]
 
 mod arrows;
+mod authorization;
 mod process;
 mod tls;
