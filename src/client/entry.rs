@@ -2,6 +2,7 @@
 //!
 //! The session writes it, monitoring, events and reload read it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -10,6 +11,7 @@ use parking_lot::Mutex;
 use crate::auth::users::User;
 use crate::client::by_sid::SubscriptionsBySid;
 use crate::clock::{Monotonic, Timestamp};
+use crate::connection::id::ConnId;
 use crate::connection::link::Link;
 use crate::connection::registry::HasLink;
 use crate::protocol::info::Info;
@@ -145,12 +147,7 @@ impl Client {
 
     /// `base` as this client sees it.
     pub fn info(&self, base: &Info) -> Info {
-        Info {
-            client_id: self.link.id.0,
-            client_ip: self.link.peer.ip().to_canonical().to_string(),
-            nonce: self.nonce.clone(),
-            ..base.clone()
-        }
+        info_for(base, self.link.id, self.link.peer, &self.nonce)
     }
 
     /// Remembers a measured round trip.
@@ -210,6 +207,16 @@ impl Requester for Client {
         put("kind", "Client".into());
         put("client_type", "nats".into());
         serde_json::Value::Object(info).to_string()
+    }
+}
+
+/// `base` as the client with this number, address and nonce sees it, be there a link or not.
+pub fn info_for(base: &Info, id: ConnId, peer: SocketAddr, nonce: &str) -> Info {
+    Info {
+        client_id: id.0,
+        client_ip: peer.ip().to_canonical().to_string(),
+        nonce: nonce.to_owned(),
+        ..base.clone()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Flags: the command line, typed.
 //!
 //! Separate because the syntax is Go's and not that of other tools, and because
-//! `--help`, the flags and their meaning stand in one table ([`SECTIONS`]) so that
+//! `--help`, the flags and their meaning stand in one table (`SECTIONS`) so that
 //! none can be forgotten. [`parse_flags`] reads, `apply` puts them over the
 //! options of the file, at start and again after each reload.
 //!

@@ -104,14 +104,16 @@ enum Read {
 }
 
 /// Runs a link until it is closed.
-pub async fn drive<S: Session>(
+///
+/// The state is boxed and no part of the future: a task that waits is as small as can be.
+pub fn drive<S: Session>(
     reader: Reader,
     link: Arc<Link>,
     session: S,
     options: DriverOptions,
-) {
+) -> impl Future<Output = ()> + Send {
     let timer_at = session.next_deadline();
-    let mut driver = Driver {
+    let mut driver = Box::new(Driver {
         timer: Box::pin(tokio::time::sleep_until(instant(timer_at))),
         reader,
         link,
@@ -123,24 +125,20 @@ pub async fn drive<S: Session>(
         waiting: false,
         timer_at,
         stalled_until: None,
-    };
-    let reason = poll_fn(|cx| driver.poll(cx)).await;
-    let Driver {
-        mut reader,
-        link,
-        mut session,
-        ..
-    } = driver;
-    session.on_close(reason);
-    drop(session);
-    if !reason.drops_pending() {
-        linger(&mut reader, &link).await;
+    });
+    async move {
+        let reason = poll_fn(|cx| driver.poll(cx)).await;
+        driver.session.on_close(reason);
+        if !reason.drops_pending() {
+            linger(&mut driver.reader, &driver.link).await;
+        }
     }
 }
 
-/// Gives the peer of a closed link time to take the last bytes and hang up.
+/// Gives the peer of a closed link a moment to take its last words.
 pub async fn linger(reader: &mut Reader, link: &Link) {
-    let _ = tokio::time::timeout(LINGER, last_words(reader, link)).await;
+    // Boxed: what only a link's end needs must not make every task larger.
+    let _ = tokio::time::timeout(LINGER, Box::pin(last_words(reader, link))).await;
 }
 
 /// Writes what an owned wire still has to say, then reads until the peer hangs up: a socket

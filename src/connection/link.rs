@@ -90,6 +90,8 @@ struct Inner {
     announced: bool,
     flushing: bool,
     blocked: bool,
+    /// An owned wire holds bytes that the socket has not taken.
+    unflushed: bool,
     closed: Option<CloseReason>,
     /// The session has something to do.
     nudged: bool,
@@ -146,6 +148,7 @@ impl Link {
                 announced: false,
                 flushing: false,
                 blocked: false,
+                unflushed: false,
                 closed: None,
                 nudged: false,
                 counted: 0,
@@ -323,7 +326,7 @@ impl Link {
         OwnerState {
             closed: inner.closed,
             blocked: inner.blocked,
-            pending: !inner.queue.is_empty(),
+            pending: inner.unflushed || !inner.queue.is_empty(),
             nudged: std::mem::take(&mut inner.nudged),
         }
     }
@@ -360,7 +363,9 @@ impl Link {
             let mut inner = self.inner.lock();
             if inner.queue.is_empty() {
                 drop(inner);
-                return Pin::new(wire).poll_flush(cx);
+                let polled = Pin::new(wire).poll_flush(cx);
+                self.inner.lock().unflushed = polled.is_pending();
+                return polled;
             }
             let mut taken = std::mem::take(&mut inner.queue);
             inner.in_flight = taken.bytes();
@@ -505,3 +510,6 @@ impl Locked<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

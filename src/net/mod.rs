@@ -6,6 +6,8 @@
 //!
 //! Absent: what is said over the wire, and when to give up on it.
 
+pub mod tls;
+
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;

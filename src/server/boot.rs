@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use super::events::Events;
 use super::identity::Identity;
 use super::live::Live;
+use super::tls::{ClientTls, TlsConfigError, TlsState};
 use super::{ConfigSource, Configuration, Server, facts, info, listeners, system};
 use crate::account::{self, AccountSpec};
 use crate::auth::decision::{AccessSpec, Directory, DirectoryError, DirectorySpec, UserGroup};
@@ -35,6 +36,7 @@ use crate::pubsub::accounts::{Accounts, Policy};
 use crate::tasks::{self, Shards};
 use crate::telemetry::InstallError;
 use crate::vfs;
+use crate::vfs::real::RealVfs;
 
 /// How often it is looked what is due.
 const TICK: Duration = Duration::from_millis(250);
@@ -60,6 +62,9 @@ pub enum StartError {
         /// What the operating system says.
         source: io::Error,
     },
+    /// Certificates that cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsConfigError),
     /// No threads.
     #[error("start threads: {0}")]
     Threads(#[source] io::Error),
@@ -99,6 +104,9 @@ impl Server {
         let accounts = Arc::new(Accounts::new([]));
         apply_accounts(&accounts, &checked);
 
+        let tls = Arc::new(ClientTls::default());
+        tls.set(TlsState::new(&options, &RealVfs)?);
+
         let listener = listen(&options.listen.endpoint, None, CLIENT_PORT)?;
         let client_address = local_address(&listener)?;
         let monitoring = monitoring_listener(&options)?;
@@ -110,7 +118,7 @@ impl Server {
         let known = facts::Known {
             start: clock::now(),
             digest,
-            tls_cert_not_after: None,
+            tls_cert_not_after: tls.not_after(),
         };
         let facts = facts::build(&options, &identity, &base_info, &known);
         let front = Arc::new(Front {
@@ -151,6 +159,7 @@ impl Server {
             events: Arc::clone(&events),
             known: Mutex::new(known),
             ports_file: Mutex::new(None),
+            tls: Arc::clone(&tls),
             acceptor: Mutex::new(None),
             tasks: Mutex::default(),
             _shards: Arc::clone(&shards),
@@ -167,7 +176,7 @@ impl Server {
             )));
         }
         *server.tasks.lock() = background;
-        *server.acceptor.lock() = Some(listeners::accept_clients(listener, front, shards));
+        *server.acceptor.lock() = Some(listeners::accept_clients(listener, front, tls, shards));
         live.is_ready.store(true, Ordering::Relaxed);
         Ok(server)
     }

@@ -9,14 +9,16 @@ use data_encoding::BASE64URL_NOPAD;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use super::secure::{Secured, secure};
+use super::tls::{ClientTls, TlsState};
 use crate::client::Front;
-use crate::client::entry::{Client, TlsPeer};
+use crate::client::entry::{Client, info_for};
 use crate::client::session::ClientSession;
 use crate::connection::close::CloseReason;
 use crate::connection::driver::{self, DriverOptions};
 use crate::connection::id::{ConnId, Kind};
 use crate::connection::link::{Link, WriteOptions};
-use crate::net::Wire;
+use crate::net::{Wire, Writer};
 use crate::protocol::error::ClientError;
 use crate::tasks::{self, Shards};
 use crate::{clock, entropy};
@@ -29,6 +31,7 @@ const ACCEPT_REST_MAX: Duration = Duration::from_secs(1);
 pub(super) fn accept_clients(
     listener: TcpListener,
     front: Arc<Front>,
+    tls: Arc<ClientTls>,
     shards: Arc<Shards>,
 ) -> JoinHandle<()> {
     tasks::spawn(async move {
@@ -38,13 +41,14 @@ pub(super) fn accept_clients(
                 Ok((stream, peer)) => {
                     rest = ACCEPT_REST_MIN;
                     let front = Arc::clone(&front);
+                    let tls = tls.get();
                     // A socket belongs to the runtime that registers it: the shard's.
                     let Ok(stream) = stream.into_std() else {
                         continue;
                     };
                     shards.spawn(async move {
                         if let Ok(stream) = TcpStream::from_std(stream) {
-                            serve_client(stream, peer, front).await;
+                            serve_client(stream, peer, front, tls).await;
                         }
                     });
                 }
@@ -59,9 +63,14 @@ pub(super) fn accept_clients(
     })
 }
 
-async fn serve_client(stream: TcpStream, peer: SocketAddr, front: Arc<Front>) {
+async fn serve_client(
+    stream: TcpStream,
+    peer: SocketAddr,
+    front: Arc<Front>,
+    tls: Option<Arc<TlsState>>,
+) {
     let options = front.options();
-    let id = front.clients.next_id();
+    let id = ConnId(front.clients.next_id().0);
     let start = clock::now();
     front
         .counters
@@ -69,24 +78,55 @@ async fn serve_client(stream: TcpStream, peer: SocketAddr, front: Arc<Front>) {
         .fetch_add(1, Ordering::Relaxed);
     // Small replies must not wait for more; a socket that refuses is broken anyway.
     let _ = stream.set_nodelay(true);
-    let tls: Option<TlsPeer> = None;
-    let (mut reader, writer) = Wire::Tcp(stream).split();
+    // A new socket takes bytes at once, but the runtime has to be asked before it knows:
+    // without this the first write of a link finds the socket not ready.
+    let _ = stream.writable().await;
+    let nonce = nonce(&front);
+    let is_full = || front.clients.len() >= options.connections_max || front.is_lame_duck();
+    let is_refused = is_full();
+    let secured = match &tls {
+        Some(tls) if !is_refused => {
+            let info = info_for(&front.info(), id, peer, &nonce).line();
+            // Boxed: a handshake is over before the task begins to wait.
+            Box::pin(secure(stream, peer, &info, tls)).await
+        }
+        // Who cannot stay is told so in plain text, without a handshake.
+        tls => Ok(Secured {
+            wire: Wire::Tcp(stream),
+            tls: None,
+            is_info_sent: tls.as_ref().is_some_and(|tls| tls.is_always_first()),
+        }),
+    };
     let write = WriteOptions {
         pending_max: options.pending_max,
         total: Arc::clone(&front.total),
     };
-    let link = Link::new(ConnId(id.0), Kind::Client, peer, writer, write);
-    let nonce = nonce(&front);
-    let client = Client::new(Arc::clone(&link), start, tls, nonce);
-    link.send(&client.info(&front.info()).line());
-    if front.clients.len() >= options.connections_max || front.is_lame_duck() {
+    let client = |writer, tls| {
+        let link = Link::new(id, Kind::Client, peer, writer, write);
+        Client::new(link, start, tls, nonce)
+    };
+    let secured = match secured {
+        Ok(secured) => secured,
+        Err(reason) => {
+            let client = client(Writer::Owner, None);
+            client.link.close(reason);
+            front.observer().closed(&client, reason, &[]);
+            return;
+        }
+    };
+    let (mut reader, writer) = secured.wire.split();
+    let client = client(writer, secured.tls);
+    let link = Arc::clone(&client.link);
+    if !secured.is_info_sent {
+        link.send(&client.info(&front.info()).line());
+    }
+    // Handshakes take time: others may have come first.
+    if is_refused || is_full() {
+        let reason = CloseReason::MaximumConnectionsExceeded;
         link.send(&ClientError::MaximumConnections.line());
-        link.close(CloseReason::MaximumConnectionsExceeded);
-        front
-            .observer()
-            .closed(&client, CloseReason::MaximumConnectionsExceeded, &[]);
-        // The client may be saying CONNECT: it would lose the reason to a reset.
-        driver::linger(&mut reader, &link).await;
+        link.close(reason);
+        front.observer().closed(&client, reason, &[]);
+        Box::pin(driver::linger(&mut reader, &link)).await;
         return;
     }
     front.clients.insert(Arc::clone(&client));

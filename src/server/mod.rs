@@ -19,10 +19,12 @@ pub mod live;
 pub mod logging;
 pub mod reload;
 pub mod run;
+pub mod secure;
 pub mod shutdown;
 pub mod signals;
 pub mod source;
 pub mod system;
+pub mod tls;
 pub mod version;
 
 use std::net::SocketAddr;
@@ -79,6 +81,8 @@ pub struct Server {
     known: Mutex<facts::Known>,
     /// Written by `run`, removed with the server.
     ports_file: Mutex<Option<files::PortsFile>>,
+    /// TLS of the listener for clients.
+    tls: Arc<tls::ClientTls>,
     acceptor: Mutex<Option<JoinHandle<()>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     /// Dropped last: the links' tasks end with it.

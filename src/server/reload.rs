@@ -4,10 +4,12 @@
 use std::sync::Arc;
 
 use super::boot::{self, StartError};
+use super::tls::TlsState;
 use super::{Server, facts, info};
 use crate::config::reload::change::Change;
 use crate::config::reload::{self, Refusal};
 use crate::connection::close::CloseReason;
+use crate::vfs::real::RealVfs;
 
 /// Why a reload did not happen; nothing has changed then.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +44,7 @@ impl Server {
         }
         let checked = boot::checked_accounts(&fresh.options)?;
         let directory = boot::directory(&fresh.options).map_err(StartError::from)?;
+        let tls = TlsState::new(&fresh.options, &RealVfs).map_err(StartError::from)?;
         let authorization = plan.changes.iter().any(Change::is_authorization);
         if plan.changes.iter().any(Change::is_logging) {
             source
@@ -58,7 +61,12 @@ impl Server {
             tracing::debug!(auth_required = announced, "users reloaded");
         }
         *self.front.options.write() = Arc::new(boot::client_options(&options));
-        self.known.lock().digest = fresh.digest.clone();
+        self.tls.set(tls);
+        {
+            let mut known = self.known.lock();
+            known.digest = fresh.digest.clone();
+            known.tls_cert_not_after = self.tls.not_after();
+        }
         self.refresh_info();
         for client in self.front.clients.all() {
             client.order(|orders| {
@@ -66,6 +74,7 @@ impl Server {
                 orders.reauthorize |= authorization;
             });
         }
+        self.close_unpinned_clients();
         self.close_excess_clients();
         for line in plan.lines() {
             tracing::info!("{line}");
@@ -92,6 +101,18 @@ impl Server {
         *self.front.info.write() = Arc::new(fresh);
         if changed {
             self.front.announce_info();
+        }
+    }
+
+    /// `pinned_certs` may have lost the certificates of some.
+    fn close_unpinned_clients(&self) {
+        let Some(state) = self.tls.get() else {
+            return;
+        };
+        for client in self.front.clients.all() {
+            if client.tls.as_ref().is_some_and(|peer| !state.takes(peer)) {
+                client.link.close(CloseReason::TlsHandshakeFailure);
+            }
         }
     }
 

@@ -5,3 +5,6 @@
 )]
 
 mod arrows;
+mod authorization;
+mod process;
+mod tls;

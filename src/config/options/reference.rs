@@ -217,6 +217,10 @@ fn line(row: &Row) -> String {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a test writes the reference it checks"
+)]
 mod tests {
     use super::*;
 

@@ -290,14 +290,14 @@ impl Reader {
 }
 
 /// The suite is one this server speaks: an AEAD with forward secrecy.
-pub(super) fn is_spoken(name: &str) -> bool {
+pub fn is_spoken(name: &str) -> bool {
     let is_modern = name.starts_with("TLS_AES_") || name.starts_with("TLS_CHACHA20_");
     let is_forward = name.starts_with("TLS_ECDHE_");
     is_modern || (is_forward && (name.contains("_GCM_") || name.contains("_CHACHA20_POLY1305")))
 }
 
 /// The curve is one this server speaks.
-pub(super) fn is_spoken_curve(name: &str) -> bool {
+pub fn is_spoken_curve(name: &str) -> bool {
     matches!(name, "X25519" | "CurveP256" | "CurveP384")
 }
 
