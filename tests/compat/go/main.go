@@ -44,6 +44,7 @@ func main() {
 func scenarios() []scenario {
 	var all []scenario
 	for _, group := range [][]scenario{
+		seedScenarios,
 		publishScenarios,
 		subscriptionScenarios,
 		requestScenarios,

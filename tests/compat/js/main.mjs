@@ -1,6 +1,7 @@
 // Entry point of the JavaScript runner: imports every scenario file and runs them.
 
 import { runAll } from "./kit.mjs";
+import "./scenarios/seeds.mjs";
 import "./scenarios/messaging.mjs";
 import "./scenarios/requests.mjs";
 import "./scenarios/information.mjs";

@@ -7,7 +7,7 @@ import sys
 
 import kit
 from scenarios import (  # noqa: F401  importing registers the scenarios
-    messaging, requests, information, auth, permissions, accounts, system, mappings,
+    seeds, messaging, requests, information, auth, permissions, accounts, system, mappings,
     tls, limits, draining, reconnecting, health, services,
 )
 

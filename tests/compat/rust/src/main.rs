@@ -20,6 +20,7 @@ mod lifecycle;
 mod messages;
 mod permissions;
 mod requests;
+mod seeds;
 mod service;
 mod tls;
 
@@ -54,6 +55,7 @@ async fn main() -> ExitCode {
 /// Everything, in the order in which a reader would ask.
 fn scenarios() -> Vec<Scenario> {
     [
+        seeds::SCENARIOS,
         messages::SCENARIOS,
         requests::SCENARIOS,
         auth::SCENARIOS,
