@@ -7,4 +7,5 @@
 mod arrows;
 mod authorization;
 mod process;
+mod secrets;
 mod tls;
