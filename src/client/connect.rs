@@ -143,6 +143,10 @@ impl ClientSession {
             self.front.observer().account_changed(&account.name);
         }
         self.client.update(|details: &mut Details| {
+            // Who said nothing, or came with a certificate, is shown as who he turned out to be.
+            if !user.name.is_empty() {
+                details.shown_user.clone_from(&user.name);
+            }
             details.user = Some(Arc::clone(user));
             details.account = Some(Arc::clone(&account));
         });

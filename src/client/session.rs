@@ -156,7 +156,7 @@ impl ClientSession {
 
     /// Binds the client to what it is; earlier subscriptions are gone by then.
     pub(super) fn bind(&mut self, user: &Arc<User>, account: &Arc<Account>) {
-        self.is_system = &*account.name == crate::account::SYSTEM;
+        self.is_system = account.policy().is_system;
         self.publisher = Some(Publisher::new(
             Arc::clone(account),
             Random::seeded(self.random.next_u64()),

@@ -67,6 +67,8 @@ pub struct Policy {
     pub service_imports: Vec<Arc<ServiceImport>>,
     /// What is offered to others.
     pub exports: Vec<ExportSpec>,
+    /// This is the account in which servers speak.
+    pub is_system: bool,
 }
 
 /// Counters of an account.

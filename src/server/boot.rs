@@ -311,6 +311,7 @@ pub(super) fn checked_accounts(options: &Options) -> Result<account::Accounts, S
 
 /// Makes the live accounts what the checked ones say.
 pub(super) fn apply_accounts(accounts: &Accounts, checked: &account::Accounts) {
+    let system = checked.system().map(|system| system.name.as_str());
     for spec in checked.iter() {
         accounts.get_or_create(&spec.name).set_policy(Policy {
             limits: spec.limits,
@@ -318,6 +319,7 @@ pub(super) fn apply_accounts(accounts: &Accounts, checked: &account::Accounts) {
             stream_imports: spec.stream_imports.iter().cloned().map(Arc::new).collect(),
             service_imports: spec.service_imports.iter().cloned().map(Arc::new).collect(),
             exports: spec.exports.clone(),
+            is_system: system == Some(spec.name.as_str()),
         });
     }
     for account in accounts.all() {

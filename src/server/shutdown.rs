@@ -22,7 +22,7 @@ impl Server {
     /// Stops listening and closes every connection.
     pub async fn shutdown(&self) {
         self.live.is_ready.store(false, Ordering::Relaxed);
-        self.stop_accepting();
+        self.stop_accepting().await;
         self.events.shutdown();
         for client in self.front.clients.all() {
             client.link.close(CloseReason::ServerShutdown);
@@ -46,7 +46,7 @@ impl Server {
         tracing::info!("Entering lame duck mode, stop accepting new clients");
         self.front.lame_duck.store(true, Ordering::Relaxed);
         self.events.lame_duck();
-        self.stop_accepting();
+        self.stop_accepting().await;
         if self.front.clients.is_empty() {
             return self.shutdown().await;
         }
@@ -74,9 +74,12 @@ impl Server {
         self.shutdown().await;
     }
 
-    fn stop_accepting(&self) {
-        if let Some(acceptor) = self.acceptor.lock().take() {
+    /// Returns when nobody can connect any more: the port is closed only once the task is gone.
+    async fn stop_accepting(&self) {
+        let acceptor = self.acceptor.lock().take();
+        if let Some(acceptor) = acceptor {
             acceptor.abort();
+            let _ = acceptor.await;
         }
     }
 }
