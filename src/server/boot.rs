@@ -309,6 +309,9 @@ pub(super) fn apply_accounts(accounts: &Accounts, checked: &account::Accounts) {
             stream_imports: spec.stream_imports.iter().cloned().map(Arc::new).collect(),
             service_imports: spec.service_imports.iter().cloned().map(Arc::new).collect(),
             exports: spec.exports.clone(),
+            is_system: checked
+                .system()
+                .is_some_and(|system| system.name == spec.name),
         });
     }
     for account in accounts.all() {

@@ -69,6 +69,9 @@ async fn serve_client(stream: TcpStream, peer: SocketAddr, front: Arc<Front>) {
         .fetch_add(1, Ordering::Relaxed);
     // Small replies must not wait for more; a socket that refuses is broken anyway.
     let _ = stream.set_nodelay(true);
+    // A new socket takes bytes at once, but the runtime has to be asked before it knows:
+    // without this the first write of a link finds the socket not ready.
+    let _ = stream.writable().await;
     let tls: Option<TlsPeer> = None;
     let (reader, writer) = Wire::Tcp(stream).split();
     let write = WriteOptions {
