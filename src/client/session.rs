@@ -99,6 +99,7 @@ impl ClientSession {
             limits: Limits {
                 control_line_max: options.control_line_max,
                 payload_max: options.payload_max,
+                headers: false,
             },
             sink: Arc::new(ClientSink::new(
                 Arc::clone(&client.link),
@@ -109,12 +110,7 @@ impl ClientSession {
                     drop_when_behind: !options.stall,
                 },
             )),
-            connect: Connect {
-                verbose: true,
-                pedantic: true,
-                echo: true,
-                ..Connect::default()
-            },
+            connect: Connect::default(),
             phase: Phase::Expecting,
             publisher: None,
             is_system: false,
@@ -171,12 +167,21 @@ impl ClientSession {
                 drop_when_behind: !self.options.stall,
             },
         ));
-        if let Some(max) = account.limits().payload_bytes_max {
-            let max = usize::try_from(max).unwrap_or(usize::MAX);
-            self.limits.payload_max = self.options.payload_max.min(max);
-        }
+        self.set_limits(account);
         self.phase = Phase::Active;
         self.auth_deadline = None;
+    }
+
+    /// What the parser may let through, by options, account and CONNECT.
+    fn set_limits(&mut self, account: &Account) {
+        let account_max = account.limits().payload_bytes_max;
+        let account_max = account_max.and_then(|max| usize::try_from(max).ok());
+        let payload_max = self.options.payload_max;
+        self.limits = Limits {
+            control_line_max: self.options.control_line_max,
+            payload_max: account_max.map_or(payload_max, |max| max.min(payload_max)),
+            headers: self.connect.headers,
+        };
     }
 
     /// Appends to the own link; flushed with the batch.
@@ -212,7 +217,7 @@ impl ClientSession {
     fn on_ping(&mut self) {
         self.reply(encode::PONG);
         if !self.client.settled.swap(true, Ordering::Relaxed) && self.connect.protocol >= 1 {
-            let mut info = self.client.info(&self.front.info());
+            let mut info = self.front.later_info(&self.client);
             info.connect_info = true;
             info.remote_account = self.account().name.to_string();
             info.acc_is_sys = self.is_system;
@@ -227,7 +232,6 @@ impl ClientSession {
             self.client.set_round_trip(sent, now);
             self.ping.measured = Some(now);
         }
-        self.client.settled.store(true, Ordering::Relaxed);
     }
 
     fn send_ping(&mut self, now: Monotonic) {
@@ -244,7 +248,7 @@ impl ClientSession {
                     CloseReason::ProtocolViolation,
                 );
             }
-            ParseError::Arguments(error) => {
+            ParseError::Arguments(_) | ParseError::Headers => {
                 tracing::error!(link = self.client.label(), "parse error: {error}");
                 self.close(CloseReason::ProtocolViolation);
             }
@@ -377,7 +381,10 @@ impl Session for ClientSession {
         }
         if orders.reoption {
             self.options = self.front.options();
-            self.limits.payload_max = self.options.payload_max;
+            if let Some(publisher) = &self.publisher {
+                let account = Arc::clone(publisher.account());
+                self.set_limits(&account);
+            }
             self.ping.next = after(clock::monotonic(), self.options.ping_interval);
         }
         if orders.reauthorize {

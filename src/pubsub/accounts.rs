@@ -208,11 +208,6 @@ impl Account {
         }
     }
 
-    /// Subscriptions of clients.
-    pub fn client_subscriptions(&self) -> u64 {
-        self.counters.subscriptions.load(Ordering::Relaxed)
-    }
-
     /// Counts one more client, unless the account is full.
     pub fn admit(&self) -> bool {
         let max = self.limits().connections_max.unwrap_or(u64::MAX);

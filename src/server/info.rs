@@ -1,6 +1,6 @@
 //! What INFO says.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use super::identity::Identity;
 use super::version;
@@ -11,7 +11,8 @@ use crate::protocol::info::Info;
 /// The stream API level: no streams yet, so the lowest.
 const API_LEVEL: u64 = 0;
 
-/// INFO for everybody; a client's own fields are added when it connects.
+/// INFO for everybody; a client's own fields are added when it connects. A server on its
+/// own has no `connect_urls`: there is nowhere else to go.
 pub fn build(
     options: &Options,
     identity: &Identity,
@@ -38,11 +39,6 @@ pub fn build(
         tls_verify: tls.is_some_and(|tls| tls.verify || tls.verify_and_map),
         tls_available: tls.is_some() && listen.allow_non_tls,
         max_payload: i64::from(options.limits.max_payload),
-        connect_urls: if lame_duck {
-            Vec::new()
-        } else {
-            urls(&host, port, address)
-        },
         ldm: lame_duck,
         api_lvl: API_LEVEL,
         host,
@@ -65,18 +61,5 @@ fn advertised(advertise: Option<&str>, host: Option<&str>, address: SocketAddr) 
             host.map_or_else(|| address.ip().to_string(), str::to_owned),
             address.port(),
         ),
-    }
-}
-
-/// `connect_urls`: a server on its own has nothing to add to where the client already is.
-fn urls(host: &str, port: u16, address: SocketAddr) -> Vec<String> {
-    let is_any = match address.ip() {
-        IpAddr::V4(ip) => ip.is_unspecified(),
-        IpAddr::V6(ip) => ip.is_unspecified(),
-    };
-    if is_any {
-        Vec::new()
-    } else {
-        vec![format!("{host}:{port}")]
     }
 }

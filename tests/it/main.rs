@@ -7,4 +7,6 @@
 mod arrows;
 mod authorization;
 mod process;
+mod secrets;
 mod tls;
+mod wire;
