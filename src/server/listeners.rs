@@ -70,7 +70,7 @@ async fn serve_client(stream: TcpStream, peer: SocketAddr, front: Arc<Front>) {
     // Small replies must not wait for more; a socket that refuses is broken anyway.
     let _ = stream.set_nodelay(true);
     let tls: Option<TlsPeer> = None;
-    let (reader, writer) = Wire::Tcp(stream).split();
+    let (mut reader, writer) = Wire::Tcp(stream).split();
     let write = WriteOptions {
         pending_max: options.pending_max,
         total: Arc::clone(&front.total),
@@ -85,6 +85,7 @@ async fn serve_client(stream: TcpStream, peer: SocketAddr, front: Arc<Front>) {
         front
             .observer()
             .closed(&client, CloseReason::MaximumConnectionsExceeded, &[]);
+        driver::say_last_words(&mut reader, &link).await;
         return;
     }
     front.clients.insert(Arc::clone(&client));
@@ -92,9 +93,9 @@ async fn serve_client(stream: TcpStream, peer: SocketAddr, front: Arc<Front>) {
     let session = ClientSession::new(Arc::clone(&front), client);
     let driving = DriverOptions {
         write_deadline: options.write_deadline,
+        write_retry: options.write_retry,
     };
     driver::drive(reader, link, session, driving).await;
-    front.clients.cut_worst(&front.total);
 }
 
 /// 11 random bytes as text, where somebody may sign them.
