@@ -60,6 +60,8 @@ pub struct ClientSession {
     random: Random,
     /// Bytes of protocol answers waiting for the end of the batch.
     replied: bool,
+    /// This side has closed the link.
+    pub(super) ended: bool,
     auth_deadline: Option<Monotonic>,
     ping: PingState,
 }
@@ -116,6 +118,7 @@ impl ClientSession {
             is_system: false,
             random,
             replied: false,
+            ended: false,
             auth_deadline: Some(after(now, options.auth_timeout)),
             ping: PingState {
                 next: after(now, first),
@@ -285,6 +288,13 @@ impl ClientSession {
         false
     }
 
+    /// So much was delivered that other links on this thread come first.
+    fn is_turn_over(&self) -> bool {
+        self.publisher
+            .as_ref()
+            .is_some_and(|publisher| publisher.batch.is_large())
+    }
+
     fn is_closed(&self) -> bool {
         self.client.link.close_reason().is_some()
     }
@@ -307,6 +317,14 @@ impl Session for ClientSession {
                         msgs += 1;
                         bytes += publish.body.len() as u64;
                         self.on_publish(publish);
+                        if self.ended {
+                            next = Next::Closed;
+                            break;
+                        }
+                        if self.is_turn_over() {
+                            next = Next::Wait;
+                            break;
+                        }
                         continue;
                     }
                     self.on_op(&op);
@@ -349,7 +367,8 @@ impl Session for ClientSession {
                 next,
             };
         }
-        if behind && next == Next::Read {
+        if behind && matches!(next, Next::Read | Next::Wait) && matches!(self.phase, Phase::Active)
+        {
             self.client.link.stalls.fetch_add(1, Ordering::Relaxed);
             self.front.counters.stalls.fetch_add(1, Ordering::Relaxed);
             next = Next::Stall(STALL);

@@ -68,9 +68,14 @@ impl ClientSession {
             .get(sid)
             .map(|found| Arc::clone(&found.0));
         if let Some(subscription) = found {
-            if max > 0 && subscription.delivered() < max {
-                subscription.set_max(max);
-            } else {
+            // Locked: a delivery at the same time must see the limit or be counted by it.
+            let ends_later = max > 0
+                && self
+                    .client
+                    .link
+                    .lock()
+                    .is_some_and(|_locked| subscription.limit(max));
+            if !ends_later {
                 self.account().unsubscribe(&subscription);
                 self.client.subscriptions.lock().remove(sid);
             }

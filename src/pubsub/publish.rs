@@ -72,6 +72,7 @@ impl Publisher {
             return Published::NoReceiver;
         }
         self.encoded.begin(matches.receivers());
+        self.batch.note_work(matches.receivers());
         let delivered = deliver(
             message,
             matches,
@@ -79,6 +80,7 @@ impl Publisher {
             &mut self.batch,
             &mut self.random,
         );
+        self.encoded.end();
         self.batch.end_finished(&self.account);
         if delivered {
             Published::Delivered
@@ -108,5 +110,7 @@ impl Publisher {
     /// Gives memory back if nothing was published since the last call.
     pub fn rest(&mut self) {
         self.cache.clear_if_idle();
+        self.encoded = Encoded::default();
+        self.batch.rest();
     }
 }
