@@ -62,4 +62,4 @@ macro_rules! transcripts {
     )*};
 }
 
-transcripts! { verbs connect order subscriptions headers limits permissions login }
+transcripts! { verbs connect order subscriptions headers limits permissions login system }
