@@ -153,6 +153,10 @@ impl ClientSession {
     /// Binds the client to what it is; earlier subscriptions are gone by then.
     pub(super) fn bind(&mut self, user: &Arc<User>, account: &Arc<Account>) {
         self.is_system = account.policy().is_system;
+        // Whoever was touched before must not wait for a batch that is gone.
+        if let Some(old) = &mut self.publisher {
+            old.batch.flush();
+        }
         self.publisher = Some(Publisher::new(
             Arc::clone(account),
             Random::seeded(self.random.next_u64()),
