@@ -15,6 +15,7 @@ use crate::connection::registry::HasLink;
 use crate::protocol::info::Info;
 use crate::pubsub::accounts::Account;
 use crate::pubsub::message::Requester;
+use crate::telemetry::protocol_trace::quoted;
 
 /// An open client.
 pub struct Client {
@@ -64,6 +65,8 @@ pub struct Details {
     pub version: String,
     /// What it presented as its name.
     pub shown_user: String,
+    /// What stands behind its number in log lines, once it is somebody.
+    pub shown_label: String,
     /// `CONNECT` said `protocol` 1.
     pub async_info: bool,
     /// Who it is, once that is decided.
@@ -159,26 +162,42 @@ impl Client {
         self.round_trip.store(nanos.max(1), Ordering::Relaxed);
     }
 
-    /// The label of log lines: `ip:port - cid:N - "v1.2:go:name"`.
+    /// The label of log lines: `ip:port - cid:N - "v1.2:go:name" - "account/user:u"`.
     pub fn label(&self) -> String {
         let link = &self.link;
-        let details = self.details.lock();
-        let mut label = format!("{} - {}:{}", link.peer, link.kind.log_prefix(), link.id);
-        let parts: Vec<&str> = [details.lang.as_str(), details.name.as_str()]
-            .into_iter()
-            .filter(|part| !part.is_empty())
-            .collect();
-        if !details.version.is_empty() {
-            label.push_str(&format!(" - \"v{}", details.version));
-            for part in parts {
-                label.push(':');
-                label.push_str(part);
+        let shown = &self.details.lock().shown_label;
+        format!(
+            "{} - {}:{}{shown}",
+            link.peer,
+            link.kind.log_prefix(),
+            link.id
+        )
+    }
+}
+
+impl Details {
+    /// The part of the label that the client's own words make; `who` is `user:…`,
+    /// `nkey:…`, `token` or empty.
+    pub fn show(&mut self, who: &str) {
+        let version = match self.version.as_str() {
+            "" => String::new(),
+            version => format!("v{version}"),
+        };
+        let parts = [version.as_str(), self.lang.as_str(), self.name.as_str()];
+        let own = parts.into_iter().filter(|part| !part.is_empty());
+        let own: Vec<&str> = own.collect();
+        let account = self.account.as_ref().map_or("", |account| &account.name);
+        let login = match who {
+            "" => String::new(),
+            who => format!("{account}/{who}"),
+        };
+        self.shown_label.clear();
+        for text in [own.join(":"), login] {
+            if !text.is_empty() {
+                self.shown_label.push_str(" - ");
+                self.shown_label.push_str(&quoted(text.as_bytes()));
             }
-            label.push('"');
-        } else if !parts.is_empty() {
-            label.push_str(&format!(" - \"{}\"", parts.join(":")));
         }
-        label
     }
 }
 
@@ -216,5 +235,29 @@ impl Requester for Client {
 impl HasLink for Client {
     fn link(&self) -> &Arc<Link> {
         &self.link
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_those_of_known_logs() {
+        let check = |[version, lang, name]: [&str; 3], who: &str, expected: &str| {
+            let mut details = Details {
+                version: version.into(),
+                lang: lang.into(),
+                name: name.into(),
+                account: Some(Account::new("$G")),
+                ..Details::default()
+            };
+            details.show(who);
+            assert_eq!(details.shown_label, expected);
+        };
+        check(["", "", ""], "", "");
+        check(["1.2", "go", "nm"], "", " - \"v1.2:go:nm\"");
+        check(["1", "", "nm"], "user:a", " - \"v1:nm\" - \"$G/user:a\"");
+        check(["", "", "n\" x"], "token", " - \"n\\\" x\" - \"$G/token\"");
     }
 }

@@ -19,14 +19,15 @@ impl ClientSession {
         let permission = user.permissions.can_subscribe(op.subject, op.queue);
         let refused_queue = op.queue.is_some_and(reserved::refuses_queue);
         if permission == permissions::Subscribe::Denied || refused_queue {
-            return self.warn(match op.queue {
+            let error = match op.queue {
                 Some(queue) => ClientError::QueuePermission(op.subject, queue),
                 None => ClientError::SubscribePermission(op.subject),
-            });
+            };
+            return self.warn_of(error, op.sid);
         }
         let tokens_max = self.options.subscription_tokens_max;
         if tokens_max.is_some_and(|max| tokens::count(op.subject) > max) {
-            return self.warn(ClientError::TooManyTokens(op.subject));
+            return self.warn_of(ClientError::TooManyTokens(op.subject), op.sid);
         }
         self.forget_ended();
         if self.is_full() {
@@ -73,6 +74,7 @@ impl ClientSession {
             } else {
                 self.account().unsubscribe(&subscription);
                 self.client.subscriptions.lock().remove(sid);
+                self.trace_ended(sid);
             }
         }
         self.reply_ok();
@@ -104,8 +106,10 @@ impl ClientSession {
             return;
         }
         let account = Arc::clone(self.account());
-        for BySid(subscription) in std::mem::take(&mut *self.client.subscriptions.lock()) {
+        let all = std::mem::take(&mut *self.client.subscriptions.lock());
+        for BySid(subscription) in all {
             account.unsubscribe(&subscription);
+            self.trace_ended(subscription.sid());
         }
     }
 
@@ -133,6 +137,7 @@ impl ClientSession {
     /// `+OK`, for who wants it.
     pub(super) fn reply_ok(&mut self) {
         if self.connect.verbose {
+            self.trace_out("OK", "");
             self.reply(encode::OK);
         }
     }
