@@ -110,9 +110,11 @@ impl Client {
         })
     }
 
-    /// How many subscriptions it has.
+    /// How many subscriptions it has. Walks all of them: those that had their last message
+    /// stay in the map until the session looks after it.
     pub fn subscription_count(&self) -> usize {
-        self.subscriptions.lock().len()
+        let subscriptions = self.subscriptions.lock();
+        subscriptions.iter().filter(|s| !s.0.is_closed()).count()
     }
 
     /// A copy of the details.

@@ -148,12 +148,9 @@ impl ClientSession {
     }
 
     pub(super) fn publisher_mut(&mut self) -> &mut Publisher {
-        let random = &mut self.random;
-        let front = &self.front;
-        self.publisher.get_or_insert_with(|| {
-            let global = front.accounts.get_or_create(crate::account::GLOBAL);
-            Publisher::new(global, Random::seeded(random.next_u64()), None)
-        })
+        self.publisher
+            .as_mut()
+            .expect("a session publishes after it was bound")
     }
 
     /// Binds the client to what it is; earlier subscriptions are gone by then.

@@ -52,7 +52,7 @@ impl ClientSession {
     }
 
     fn is_full(&self) -> bool {
-        let count = self.client.subscription_count();
+        let count = self.client.subscriptions.lock().len();
         let own_max = self.options.subscriptions_max;
         // The account's limit holds for each of its clients, not for all together.
         let account_max = self.account().limits().subscriptions_max;

@@ -70,6 +70,10 @@ pub(super) fn delivered(client: &Client, line: &[u8], body: &[u8], header_len: O
 
 /// A subscription of `client` had its last message, the one of number `max`.
 pub(super) fn ended(client: &Client, sid: &[u8], max: u64) {
+    // Old-style requests end a subscription each.
+    if !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
     let link = client.label();
     let shown = String::from_utf8_lossy(sid);
     tracing::debug!(

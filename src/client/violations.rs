@@ -64,7 +64,9 @@ impl ClientSession {
 
     /// Ends the connection without a word.
     pub(super) fn close(&mut self, reason: CloseReason) {
-        self.publisher_mut().batch.flush();
+        if let Some(publisher) = &mut self.publisher {
+            publisher.batch.flush();
+        }
         self.client.link.close(reason);
     }
 }
