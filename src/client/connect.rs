@@ -14,8 +14,8 @@ use crate::auth::users::{ConnectionType, User};
 use crate::connection::close::CloseReason;
 use crate::login::{Decided, Outcome};
 use crate::protocol::connect::Connect;
-use crate::protocol::encode;
 use crate::protocol::error::ClientError;
+use crate::telemetry::protocol_trace::quoted;
 
 /// Subscriptions that are remembered of a client that is gone.
 const LAST_SUBSCRIPTIONS_MAX: usize = 256;
@@ -26,7 +26,12 @@ impl ClientSession {
         // What a later CONNECT does not say stays as it was.
         let mut connect = self.connect.clone();
         if let Err(error) = connect.update(json) {
-            tracing::error!(link = self.client.label(), "CONNECT: {error}");
+            // Its text might show a password.
+            let column = error.column();
+            tracing::error!(
+                link = self.client.label(),
+                "CONNECT: wrong JSON at column {column}"
+            );
             return self.close(CloseReason::ProtocolViolation);
         }
         self.client.update(|details| {
@@ -80,7 +85,19 @@ impl ClientSession {
     }
 
     fn refuse(&mut self, reason: RefuseReason) {
-        tracing::error!(link = self.client.label(), "authentication error: {reason}");
+        let connect = &self.connect;
+        let who = match (
+            connect.nkey.as_str(),
+            connect.auth_token.as_str(),
+            connect.user.as_str(),
+        ) {
+            ("", "", "") => String::new(),
+            ("", "", user) => format!("User {}", quoted(user.as_bytes())),
+            ("", ..) => "Token \"[REDACTED]\"".to_owned(),
+            (nkey, ..) => format!("Nkey {}", quoted(nkey.as_bytes())),
+        };
+        self.log_refused(&who);
+        tracing::debug!(link = self.client.label(), "refused: {reason}");
         let close = match reason {
             RefuseReason::ProxyRequired => CloseReason::ProxyRequired,
             _ => CloseReason::AuthenticationFailure,
@@ -94,6 +111,7 @@ impl ClientSession {
         if !self.enter(user) {
             return;
         }
+        self.show(user);
         if !(0..=1).contains(&self.connect.protocol) {
             return self.fail(
                 ClientError::InvalidClientProtocol,
@@ -111,9 +129,24 @@ impl ClientSession {
         if first {
             self.front.observer().connected(&self.client);
         }
-        if self.connect.verbose {
-            self.reply(encode::OK);
-        }
+        self.reply_ok();
+    }
+
+    /// From now on log lines say who the client is.
+    fn show(&self, user: &User) {
+        let connect = &self.connect;
+        let who = if !connect.nkey.is_empty() {
+            format!("nkey:{}", connect.nkey)
+        } else if !connect.user.is_empty() {
+            format!("user:{}", connect.user)
+        } else if !user.name.is_empty() {
+            format!("user:{}", user.name)
+        } else if !connect.auth_token.is_empty() {
+            "token".to_owned()
+        } else {
+            String::new()
+        };
+        self.client.update(|details| details.show(&who));
     }
 
     /// Binds the client to the user's account, if there is room in it.
@@ -166,7 +199,13 @@ impl ClientSession {
             return false;
         }
         match self.front.login.decide(&self.credentials(&self.connect)) {
-            Outcome::Accepted(user) => self.enter(&user),
+            Outcome::Accepted(user) => {
+                let entered = self.enter(&user);
+                if entered {
+                    self.show(&user);
+                }
+                entered
+            }
             Outcome::Refused(_) | Outcome::Later(_) => false,
         }
     }
@@ -178,7 +217,9 @@ impl ClientSession {
         }
         match self.front.login.decide(&self.credentials(&self.connect)) {
             Outcome::Accepted(user) => self.rebind(&user),
-            Outcome::Refused(_) => {
+            Outcome::Refused(reason) => {
+                self.log_refused("");
+                tracing::debug!(link = self.client.label(), "refused: {reason}");
                 self.fail(
                     ClientError::AuthorizationViolation,
                     CloseReason::AuthenticationFailure,
@@ -247,7 +288,7 @@ impl ClientSession {
         } else {
             tracing::debug!(
                 link = self.client.label(),
-                "client connection closed: {}",
+                "Client connection closed: {}",
                 reason.text()
             );
         }

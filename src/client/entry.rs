@@ -17,6 +17,7 @@ use crate::connection::registry::HasLink;
 use crate::protocol::info::Info;
 use crate::pubsub::accounts::Account;
 use crate::pubsub::message::Requester;
+use crate::telemetry::protocol_trace::quoted;
 
 /// An open client.
 pub struct Client {
@@ -66,6 +67,8 @@ pub struct Details {
     pub version: String,
     /// What it presented as its name.
     pub shown_user: String,
+    /// What stands behind its number in log lines, once it is somebody.
+    pub shown_label: String,
     /// `CONNECT` said `protocol` 1.
     pub async_info: bool,
     /// Who it is, once that is decided.
@@ -109,9 +112,11 @@ impl Client {
         })
     }
 
-    /// How many subscriptions it has.
+    /// How many subscriptions it has. Walks all of them: those that had their last message
+    /// stay in the map until the session looks after it.
     pub fn subscription_count(&self) -> usize {
-        self.subscriptions.lock().len()
+        let subscriptions = self.subscriptions.lock();
+        subscriptions.iter().filter(|s| !s.0.is_closed()).count()
     }
 
     /// A copy of the details.
@@ -156,26 +161,42 @@ impl Client {
         self.round_trip.store(nanos.max(1), Ordering::Relaxed);
     }
 
-    /// The label of log lines: `ip:port - cid:N - "v1.2:go:name"`.
+    /// The label of log lines: `ip:port - cid:N - "v1.2:go:name" - "account/user:u"`.
     pub fn label(&self) -> String {
         let link = &self.link;
-        let details = self.details.lock();
-        let mut label = format!("{} - {}:{}", link.peer, link.kind.log_prefix(), link.id);
-        let parts: Vec<&str> = [details.lang.as_str(), details.name.as_str()]
-            .into_iter()
-            .filter(|part| !part.is_empty())
-            .collect();
-        if !details.version.is_empty() {
-            label.push_str(&format!(" - \"v{}", details.version));
-            for part in parts {
-                label.push(':');
-                label.push_str(part);
+        let shown = &self.details.lock().shown_label;
+        format!(
+            "{} - {}:{}{shown}",
+            link.peer,
+            link.kind.log_prefix(),
+            link.id
+        )
+    }
+}
+
+impl Details {
+    /// The part of the label that the client's own words make; `who` is `user:…`,
+    /// `nkey:…`, `token` or empty.
+    pub fn show(&mut self, who: &str) {
+        let version = match self.version.as_str() {
+            "" => String::new(),
+            version => format!("v{version}"),
+        };
+        let parts = [version.as_str(), self.lang.as_str(), self.name.as_str()];
+        let own = parts.into_iter().filter(|part| !part.is_empty());
+        let own: Vec<&str> = own.collect();
+        let account = self.account.as_ref().map_or("", |account| &account.name);
+        let login = match who {
+            "" => String::new(),
+            who => format!("{account}/{who}"),
+        };
+        self.shown_label.clear();
+        for text in [own.join(":"), login] {
+            if !text.is_empty() {
+                self.shown_label.push_str(" - ");
+                self.shown_label.push_str(&quoted(text.as_bytes()));
             }
-            label.push('"');
-        } else if !parts.is_empty() {
-            label.push_str(&format!(" - \"{}\"", parts.join(":")));
         }
-        label
     }
 }
 
@@ -223,5 +244,29 @@ pub fn info_for(base: &Info, id: ConnId, peer: SocketAddr, nonce: &str) -> Info 
 impl HasLink for Client {
     fn link(&self) -> &Arc<Link> {
         &self.link
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_those_of_known_logs() {
+        let check = |[version, lang, name]: [&str; 3], who: &str, expected: &str| {
+            let mut details = Details {
+                version: version.into(),
+                lang: lang.into(),
+                name: name.into(),
+                account: Some(Account::new("$G")),
+                ..Details::default()
+            };
+            details.show(who);
+            assert_eq!(details.shown_label, expected);
+        };
+        check(["", "", ""], "", "");
+        check(["1.2", "go", "nm"], "", " - \"v1.2:go:nm\"");
+        check(["1", "", "nm"], "user:a", " - \"v1:nm\" - \"$G/user:a\"");
+        check(["", "", "n\" x"], "token", " - \"n\\\" x\" - \"$G/token\"");
     }
 }

@@ -17,6 +17,7 @@ pub mod publish;
 pub mod session;
 pub mod sink;
 pub mod subscribe;
+pub mod trace;
 pub mod violations;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 use super::entry::Client;
 use super::sink::{ClientSink, SinkOptions};
-use super::{ClientOptions, Front};
+use super::{ClientOptions, Front, trace};
 use crate::auth::decision::RefuseReason;
 use crate::auth::users::User;
 use crate::clock::{self, Monotonic};
@@ -36,6 +36,7 @@ use crate::protocol::parser::{self, ParseError, Step};
 use crate::pubsub::accounts::Account;
 use crate::pubsub::message::Requester;
 use crate::pubsub::publish::Publisher;
+use crate::telemetry::protocol_trace::quoted;
 
 /// The first PING comes this long after the connect.
 const FIRST_PING: Duration = Duration::from_secs(2);
@@ -43,6 +44,11 @@ const FIRST_PING: Duration = Duration::from_secs(2);
 const ROUND_TRIP_EVERY: Duration = Duration::from_secs(3600);
 /// How long a publisher rests when a receiver is behind.
 const STALL: Duration = Duration::from_millis(5);
+
+/// Bytes that are logged of what could not be parsed.
+const PROTO_SNIPPET: usize = 32;
+/// Bytes that are logged of wrong arguments.
+const ARGUMENTS_SNIPPET: usize = 128;
 
 /// One client.
 pub struct ClientSession {
@@ -104,7 +110,7 @@ impl ClientSession {
                 headers: false,
             },
             sink: Arc::new(ClientSink::new(
-                Arc::clone(&client.link),
+                &client,
                 nobody,
                 SinkOptions {
                     headers: false,
@@ -145,24 +151,25 @@ impl ClientSession {
     }
 
     pub(super) fn publisher_mut(&mut self) -> &mut Publisher {
-        let random = &mut self.random;
-        let front = &self.front;
-        self.publisher.get_or_insert_with(|| {
-            let global = front.accounts.get_or_create(crate::account::GLOBAL);
-            Publisher::new(global, Random::seeded(random.next_u64()), None)
-        })
+        self.publisher
+            .as_mut()
+            .expect("a session publishes after it was bound")
     }
 
     /// Binds the client to what it is; earlier subscriptions are gone by then.
     pub(super) fn bind(&mut self, user: &Arc<User>, account: &Arc<Account>) {
         self.is_system = account.policy().is_system;
+        // Whoever was touched before must not wait for a batch that is gone.
+        if let Some(old) = &mut self.publisher {
+            old.batch.flush();
+        }
         self.publisher = Some(Publisher::new(
             Arc::clone(account),
             Random::seeded(self.random.next_u64()),
             Some(Arc::clone(&self.client) as Arc<dyn Requester>),
         ));
         self.sink = Arc::new(ClientSink::new(
-            Arc::clone(&self.client.link),
+            &self.client,
             Arc::clone(user),
             SinkOptions {
                 headers: self.connect.headers,
@@ -211,13 +218,14 @@ impl ClientSession {
             Op::Ok | Op::Info(_) => {}
             Op::Error(text) => {
                 let text = String::from_utf8_lossy(text);
-                tracing::error!(link = self.client.label(), "client error {text}");
+                tracing::error!(link = self.client.label(), "Client Error {text}");
                 self.close(CloseReason::ParseError);
             }
         }
     }
 
     fn on_ping(&mut self) {
+        self.trace_out("PONG", "");
         self.reply(encode::PONG);
         if !self.client.settled.swap(true, Ordering::Relaxed) && self.connect.protocol >= 1 {
             let mut info = self.front.later_info(&self.client);
@@ -240,19 +248,30 @@ impl ClientSession {
     fn send_ping(&mut self, now: Monotonic) {
         self.ping.outstanding += 1;
         self.ping.sent = Some(now);
+        self.trace_out("PING", "");
         self.client.link.send(encode::PING);
     }
 
-    fn on_parse_error(&mut self, error: ParseError) {
+    /// `rest` is what could not be parsed.
+    fn on_parse_error(&mut self, error: ParseError, rest: &[u8]) {
+        let link = self.client.label();
         match error {
             ParseError::UnknownOperation => {
+                let proto = quoted(&rest[..rest.len().min(PROTO_SNIPPET)]);
+                tracing::error!(link, "Client parser ERROR: proto='{proto}...'");
                 self.fail(
                     ClientError::UnknownOperation,
                     CloseReason::ProtocolViolation,
                 );
             }
-            ParseError::Arguments(_) | ParseError::Headers => {
-                tracing::error!(link = self.client.label(), "parse error: {error}");
+            ParseError::Arguments(_) => {
+                let (_, arguments) = trace::split(rest);
+                let shown = quoted(&arguments[..arguments.len().min(ARGUMENTS_SNIPPET)]);
+                tracing::error!(link, "{error}: {shown}");
+                self.close(CloseReason::ProtocolViolation);
+            }
+            ParseError::Headers => {
+                tracing::error!(link, "{error}");
                 self.close(CloseReason::ProtocolViolation);
             }
             ParseError::ControlLine => {
@@ -261,7 +280,9 @@ impl ClientSession {
                     CloseReason::MaximumControlLineExceeded,
                 );
             }
-            ParseError::Payload(_) => {
+            ParseError::Payload(bytes) => {
+                let max = self.limits.payload_max;
+                tracing::error!(link, "maximum payload exceeded: {bytes} vs {max}");
                 self.fail(
                     ClientError::MaximumPayload,
                     CloseReason::MaximumPayloadExceeded,
@@ -278,6 +299,7 @@ impl ClientSession {
         if self.enter_as_no_auth_user() {
             return true;
         }
+        self.log_refused("");
         self.fail(
             ClientError::AuthorizationViolation,
             CloseReason::AuthenticationFailure,
@@ -305,6 +327,7 @@ impl Session for ClientSession {
         let (mut taken, mut need) = (0, 0);
         let (mut msgs, mut bytes) = (0, 0);
         let mut next = Next::Read;
+        let mut traced = self.is_traced();
         while taken < data.len() {
             if !matches!(self.phase, Phase::Active) && !self.may_begin_with(data[taken]) {
                 next = Next::Closed;
@@ -312,6 +335,13 @@ impl Session for ClientSession {
             }
             match parser::parse(&data[taken..], &self.limits) {
                 Ok(Step::Op(op, len)) => {
+                    if traced {
+                        let publish = match &op {
+                            Op::Publish(publish) => Some(publish),
+                            _ => None,
+                        };
+                        self.trace_in(&data[taken..taken + len], publish);
+                    }
                     taken += len;
                     if let Op::Publish(publish) = &op {
                         msgs += 1;
@@ -328,6 +358,9 @@ impl Session for ClientSession {
                         continue;
                     }
                     self.on_op(&op);
+                    if matches!(op, Op::Connect(_)) {
+                        traced = self.is_traced();
+                    }
                     if matches!(self.phase, Phase::Verifying { .. }) {
                         next = Next::Wait;
                         break;
@@ -342,7 +375,14 @@ impl Session for ClientSession {
                     break;
                 }
                 Err(error) => {
-                    self.on_parse_error(error);
+                    let has_line = !matches!(
+                        error,
+                        ParseError::UnknownOperation | ParseError::ControlLine
+                    );
+                    if traced && has_line {
+                        self.trace_in(&data[taken..], None);
+                    }
+                    self.on_parse_error(error, &data[taken..]);
                     next = Next::Closed;
                     break;
                 }

@@ -3,21 +3,26 @@
 //! One sink per CONNECT; every subscription of the client points to it. Publishers call it
 //! from their own threads, so everything here is behind the link's lock or atomic.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
 use crate::auth::responses::ResponseTable;
 use crate::auth::users::User;
+use crate::client::entry::Client;
+use crate::client::trace;
 use crate::clock;
 use crate::connection::id::ConnId;
 use crate::connection::link::{Appended, Link};
 use crate::pubsub::message::{Batch, Encoded, Message};
 use crate::pubsub::subscription::{Count, Sink, Subscription};
+use crate::telemetry::protocol_trace;
 
 /// The receiving side of one client, as it said it wants to receive.
 pub struct ClientSink {
     link: Arc<Link>,
+    /// Whose it is, for the protocol trace.
+    client: Weak<Client>,
     /// It understands `HMSG`.
     headers: bool,
     /// It wants its own messages back.
@@ -43,11 +48,12 @@ pub struct SinkOptions {
 }
 
 impl ClientSink {
-    /// A sink that writes to `link` on behalf of `user`.
-    pub fn new(link: Arc<Link>, user: Arc<User>, options: SinkOptions) -> Self {
+    /// A sink that writes to the link of `client` on behalf of `user`.
+    pub fn new(client: &Arc<Client>, user: Arc<User>, options: SinkOptions) -> Self {
         let responses = user.permissions.responses().map(ResponseTable::new);
         ClientSink {
-            link,
+            link: Arc::clone(&client.link),
+            client: Arc::downgrade(client),
             headers: options.headers,
             echo: options.echo,
             drop_when_behind: options.drop_when_behind,
@@ -122,6 +128,14 @@ impl Sink for ClientSink {
         };
         let line = encoded.line(message, self.headers);
         let line_len = line.len_with(sid);
+        if protocol_trace::trace_enabled() {
+            if let Some(client) = self.client.upgrade() {
+                let mut text = Vec::with_capacity(line_len);
+                line.append(&mut text, sid);
+                let header_len = message.header_len.filter(|_| self.headers);
+                trace::delivered(&client, &text, body, header_len);
+            }
+        }
         if let Some(shared) = shared {
             locked.append(line_len, |out| line.append(out, sid));
             locked.append_shared(shared);
@@ -137,6 +151,9 @@ impl Sink for ClientSink {
         locked.count_delivered(body.len());
         let appended = locked.finish();
         if count == Count::Last {
+            if let Some(client) = self.client.upgrade() {
+                trace::ended(&client, sid, subscription.max());
+            }
             batch.finish(Arc::clone(subscription));
             self.end(Arc::clone(subscription));
         }

@@ -19,14 +19,15 @@ impl ClientSession {
         let permission = user.permissions.can_subscribe(op.subject, op.queue);
         let refused_queue = op.queue.is_some_and(reserved::refuses_queue);
         if permission == permissions::Subscribe::Denied || refused_queue {
-            return self.warn(match op.queue {
+            let error = match op.queue {
                 Some(queue) => ClientError::QueuePermission(op.subject, queue),
                 None => ClientError::SubscribePermission(op.subject),
-            });
+            };
+            return self.warn_of(error, op.sid);
         }
         let tokens_max = self.options.subscription_tokens_max;
         if tokens_max.is_some_and(|max| tokens::count(op.subject) > max) {
-            return self.warn(ClientError::TooManyTokens(op.subject));
+            return self.warn_of(ClientError::TooManyTokens(op.subject), op.sid);
         }
         self.forget_ended();
         if self.is_full() {
@@ -51,7 +52,7 @@ impl ClientSession {
     }
 
     fn is_full(&self) -> bool {
-        let count = self.client.subscription_count();
+        let count = self.client.subscriptions.lock().len();
         let own_max = self.options.subscriptions_max;
         // The account's limit holds for each of its clients, not for all together.
         let account_max = self.account().limits().subscriptions_max;
@@ -78,6 +79,7 @@ impl ClientSession {
             if !ends_later {
                 self.account().unsubscribe(&subscription);
                 self.client.subscriptions.lock().remove(sid);
+                self.trace_ended(sid);
             }
         }
         self.reply_ok();
@@ -109,8 +111,10 @@ impl ClientSession {
             return;
         }
         let account = Arc::clone(self.account());
-        for BySid(subscription) in std::mem::take(&mut *self.client.subscriptions.lock()) {
+        let all = std::mem::take(&mut *self.client.subscriptions.lock());
+        for BySid(subscription) in all {
             account.unsubscribe(&subscription);
+            self.trace_ended(subscription.sid());
         }
     }
 
@@ -138,6 +142,7 @@ impl ClientSession {
     /// `+OK`, for who wants it.
     pub(super) fn reply_ok(&mut self) {
         if self.connect.verbose {
+            self.trace_out("OK", "");
             self.reply(encode::OK);
         }
     }

@@ -426,9 +426,7 @@ impl<S: Session> Drop for Driver<S> {
 
 fn read_error(error: &std::io::Error) -> CloseReason {
     match error.kind() {
-        std::io::ErrorKind::ConnectionReset
-        | std::io::ErrorKind::UnexpectedEof
-        | std::io::ErrorKind::BrokenPipe => CloseReason::ClientClosed,
+        std::io::ErrorKind::UnexpectedEof => CloseReason::ClientClosed,
         _ => CloseReason::ReadError,
     }
 }

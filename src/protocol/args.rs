@@ -7,10 +7,22 @@ use super::op::Subscribe;
 
 /// The verb whose arguments make no sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{verb} arguments")]
+#[error("{} Parse Error", self.name())]
 pub struct ArgumentError {
     /// `PUB`, `HPUB`, `SUB` or `UNSUB`.
     pub verb: &'static str,
+}
+
+impl ArgumentError {
+    /// What the incumbent's log calls it.
+    fn name(&self) -> &'static str {
+        match self.verb {
+            "PUB" => "processPub",
+            "HPUB" => "processHeaderPub",
+            "SUB" => "processSub",
+            _ => "processUnsub",
+        }
+    }
 }
 
 /// Arguments of `PUB` or `HPUB`, before the body is there.

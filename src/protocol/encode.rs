@@ -1,10 +1,10 @@
 //! Operations into a caller's buffer.
 
-/// Appends `+OK`.
+/// `+OK`.
 pub const OK: &[u8] = b"+OK\r\n";
-/// Appends `PING`.
+/// `PING`.
 pub const PING: &[u8] = b"PING\r\n";
-/// Appends `PONG`.
+/// `PONG`.
 pub const PONG: &[u8] = b"PONG\r\n";
 
 /// Appends a decimal number.

@@ -3,7 +3,7 @@
 //! Libraries match these texts by prefix, so they are a contract (spec core §1.5). Names
 //! that clients chose are quoted as Go does, so that a text is one line whatever they hold.
 
-use crate::telemetry::protocol_trace::append_quoted;
+use crate::telemetry::protocol_trace::quoted;
 
 /// What a client is told went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl ClientError<'_> {
     pub fn text(&self) -> String {
         let violation = |verb: &str, subject: &[u8]| {
             let mut text = format!("Permissions Violation for {verb} ");
-            quote(&mut text, subject);
+            text.push_str(&quoted(subject));
             text
         };
         let fixed = match self {
@@ -94,7 +94,7 @@ impl ClientError<'_> {
             Self::QueuePermission(subject, queue) => {
                 let mut text = violation("Subscription to", subject);
                 text.push_str(" using queue ");
-                quote(&mut text, queue);
+                text.push_str(&quoted(queue));
                 return text;
             }
             Self::TooManyTokens(subject) => {
@@ -103,12 +103,35 @@ impl ClientError<'_> {
             Self::PermissionRemoved(subject, sid) => {
                 let mut text = violation("Subscription to", subject);
                 text.push_str(" (sid ");
-                quote(&mut text, sid);
+                text.push_str(&quoted(sid));
                 text.push(')');
                 return text;
             }
         };
         fixed.to_owned()
+    }
+
+    /// What was violated, in the words of the incumbent's log; `None` where there is nothing
+    /// but the text.
+    pub fn violation(&self) -> Option<String> {
+        let (start, subject) = match self {
+            Self::PublishPermission(subject) => ("Publish Violation - Subject ", subject),
+            Self::ReplyPermission(reply) => ("Publish Violation - Reply ", reply),
+            Self::SubscribePermission(subject) | Self::QueuePermission(subject, _) => {
+                ("Subscription Violation - Subject ", subject)
+            }
+            Self::TooManyTokens(subject) => {
+                ("Subscription Violation Too Many Tokens - Subject ", subject)
+            }
+            _ => return None,
+        };
+        let mut text = start.to_owned();
+        text.push_str(&quoted(subject));
+        if let Self::QueuePermission(_, queue) = self {
+            text.push_str(", Queue: ");
+            text.push_str(&quoted(queue));
+        }
+        Some(text)
     }
 
     /// The whole line.
@@ -117,12 +140,6 @@ impl ClientError<'_> {
         super::encode::error(&mut line, &self.text());
         line
     }
-}
-
-fn quote(out: &mut String, name: &[u8]) {
-    out.push('"');
-    append_quoted(out, name);
-    out.push('"');
 }
 
 #[cfg(test)]
@@ -191,6 +208,35 @@ mod tests {
             "Permissions Violation for Subscription to \"s\" (sid \"7\")",
         );
     }
+    #[test]
+    fn violations_have_the_words_of_logs() {
+        let check = |error: ClientError<'_>, expected: Option<&str>| {
+            assert_eq!(error.violation().as_deref(), expected);
+        };
+        use ClientError as E;
+        check(
+            E::PublishPermission(b"s"),
+            Some("Publish Violation - Subject \"s\""),
+        );
+        check(
+            E::ReplyPermission(b"r"),
+            Some("Publish Violation - Reply \"r\""),
+        );
+        check(
+            E::SubscribePermission(b"s"),
+            Some("Subscription Violation - Subject \"s\""),
+        );
+        check(
+            E::QueuePermission(b"s", b"q"),
+            Some("Subscription Violation - Subject \"s\", Queue: \"q\""),
+        );
+        check(
+            E::TooManyTokens(b"s"),
+            Some("Subscription Violation Too Many Tokens - Subject \"s\""),
+        );
+        check(E::StaleConnection, None);
+    }
+
     #[test]
     fn names_are_quoted() {
         let error = ClientError::QueuePermission(b"a\"b\r\n", b"\xff'\\");

@@ -51,7 +51,8 @@ pub(super) fn build(
         compiler: version::COMPILER.to_owned(),
         host: info.host.clone(),
         port: i64::from(info.port),
-        auth_required: info.auth_required,
+        // The first INFO leaves it out for a default user, monitoring does not.
+        auth_required: info.auth_required || options.authorization.no_auth_user.is_some(),
         tls_required: info.tls_required,
         tls_verify: info.tls_verify,
         connect_urls: info.connect_urls.clone(),

@@ -130,7 +130,7 @@ async fn serve_client(
         return;
     }
     front.clients.insert(Arc::clone(&client));
-    tracing::debug!(link = client.label(), "client connection created");
+    tracing::debug!(link = client.label(), "Client connection created");
     let session = ClientSession::new(Arc::clone(&front), client);
     let driving = DriverOptions {
         write_deadline: options.write_deadline,

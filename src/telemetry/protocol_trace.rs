@@ -124,6 +124,15 @@ pub fn payload(
     Some(line)
 }
 
+/// Bytes as Go's `%q` shows them.
+pub fn quoted(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len() + 2);
+    out.push('"');
+    append_quoted(&mut out, bytes);
+    out.push('"');
+    out
+}
+
 /// Appends bytes as Go's `%q` shows them, without the quotes around.
 pub fn append_quoted(out: &mut String, bytes: &[u8]) {
     for chunk in bytes.utf8_chunks() {

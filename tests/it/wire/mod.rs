@@ -17,6 +17,7 @@
 //! a<< PONG             came back as it is
 //! a closed Reason      the server hung up
 //! hangup a             the client hangs up
+//! reset a              the client drops the connection without a word
 //! slow 2               the recorder waits that long for more; here a deadline is enough
 //! ```
 //!

@@ -79,7 +79,11 @@ impl Player<'_> {
                 } => self.send(*name, bytes, *bytewise),
                 Step::Expect { name, bytes } => self.expect(*name, bytes)?,
                 Step::Closed { name, reason } => self.closed(*name, reason)?,
-                Step::HangUp(name) => self.hang_up(*name)?,
+                Step::HangUp(name) => self.hang_up(*name, "Client Closed")?,
+                Step::Reset(name) => {
+                    self.forget_politeness(*name)?;
+                    self.hang_up(*name, "Read Error")?;
+                }
             }
         }
         let open: Vec<char> = self.connections.keys().copied().collect();
@@ -154,12 +158,19 @@ impl Player<'_> {
         self.expect_reason(connection.port, reason)
     }
 
-    fn hang_up(&mut self, name: char) -> Result<(), String> {
+    /// The end of this connection will be a reset.
+    fn forget_politeness(&self, name: char) -> Result<(), String> {
+        let connection = self.connections.get(&name).ok_or("closed before")?;
+        rustix::net::sockopt::set_socket_linger(&connection.stream, Some(Duration::ZERO))
+            .map_err(|error| error.to_string())
+    }
+
+    fn hang_up(&mut self, name: char, reason: &str) -> Result<(), String> {
         let port = self
             .connections
             .remove(&name)
             .map_or(0, |connection| connection.port);
-        self.expect_reason(port, "Client Closed")
+        self.expect_reason(port, reason)
     }
 
     fn nothing_more(&mut self, name: char) -> Result<(), String> {

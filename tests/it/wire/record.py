@@ -14,6 +14,7 @@ import json
 import pathlib
 import re
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -212,6 +213,14 @@ def play(program, scenario):
             elif words[:1] == ["hangup"]:
                 player.sockets.pop(words[1]).close()
                 time.sleep(0.1)
+            elif words[:1] == ["reset"]:
+                sock = player.sockets.pop(words[1])
+                port = sock.getsockname()[1]
+                linger = struct.pack("ii", 1, 0)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                sock.close()
+                if (reason := server.reason(port)) != "Read Error":
+                    player.lines.append(f"# reset: {reason}")
             elif words[:1] == ["slow"]:
                 player.quiet = float(words[1])
                 player.collect()

@@ -34,6 +34,7 @@ pub enum Step {
         reason: String,
     },
     HangUp(char),
+    Reset(char),
 }
 
 impl Script {
@@ -90,6 +91,7 @@ fn step(line: &str) -> Option<Step> {
                 shown,
             });
         }
+        "reset" => return Some(Step::Reset(name(1)?)),
         "hangup" => return Some(Step::HangUp(name(1)?)),
         "slow" | "" => return None,
         _ => {}
