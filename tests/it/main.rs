@@ -5,3 +5,7 @@
 )]
 
 mod arrows;
+mod limits_churn;
+mod limits_flood;
+mod limits_kit;
+mod limits_slow;
