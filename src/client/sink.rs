@@ -168,6 +168,7 @@ impl Sink for ClientSink {
             Appended::Nothing => {}
             Appended::FlushLater => batch.touch(&self.link),
             Appended::FlushNow => self.link.flush(),
+            Appended::Behind if self.drop_when_behind => {}
             Appended::Behind => batch.note_behind(),
             Appended::Closed => return false,
         }

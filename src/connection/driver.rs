@@ -33,6 +33,9 @@ const HELD_STEP_BYTES: usize = 16 * 1024;
 /// How long a peer is given to take the last bytes and hang up.
 const LINGER: Duration = Duration::from_millis(500);
 
+/// What is read and thrown away meanwhile; who goes on sending does not listen.
+const LINGER_BYTES: usize = 1 << 20;
+
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
@@ -160,17 +163,20 @@ async fn last_words(reader: &mut Reader, link: &Link) -> std::io::Result<()> {
     if let Reader::Owned(wire) = reader {
         poll_fn(|cx| Pin::new(&mut **wire).poll_shutdown(cx)).await?;
     }
-    loop {
+    let mut unread = 0;
+    while unread < LINGER_BYTES {
         let read = poll_fn(|cx| {
-            let mut bytes = [0; 1024];
+            let mut bytes = [0; 4096];
             let mut buf = ReadBuf::new(&mut bytes);
             std::task::ready!(reader.poll_read(cx, &mut buf))?;
             Poll::Ready(std::io::Result::Ok(buf.filled().len()))
         });
-        if read.await? == 0 {
-            return Ok(());
+        match read.await? {
+            0 => break,
+            read => unread += read,
         }
     }
+    Ok(())
 }
 
 fn poll_drain(cx: &mut Context<'_>, reader: &mut Reader, link: &Link) -> Poll<std::io::Result<()>> {

@@ -6,6 +6,10 @@
 
 mod arrows;
 mod authorization;
+mod limits_churn;
+mod limits_flood;
+mod limits_kit;
+mod limits_slow;
 mod process;
 mod secrets;
 mod tls;
