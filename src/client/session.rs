@@ -57,6 +57,8 @@ pub struct ClientSession {
     pub(super) publisher: Option<Publisher>,
     pub(super) sink: Arc<ClientSink>,
     pub(super) is_system: bool,
+    /// Users have changed while a decision was waited for.
+    pub(super) is_stale: bool,
     random: Random,
     /// Bytes of protocol answers waiting for the end of the batch.
     replied: bool,
@@ -118,6 +120,7 @@ impl ClientSession {
             phase: Phase::Expecting,
             publisher: None,
             is_system: false,
+            is_stale: false,
             random,
             replied: false,
             auth_deadline: Some(after(now, options.auth_timeout)),
@@ -171,12 +174,16 @@ impl ClientSession {
                 drop_when_behind: !self.options.stall,
             },
         ));
-        if let Some(max) = account.limits().payload_bytes_max {
-            let max = usize::try_from(max).unwrap_or(usize::MAX);
-            self.limits.payload_max = self.options.payload_max.min(max);
-        }
+        self.limit_payload(account);
         self.phase = Phase::Active;
         self.auth_deadline = None;
+    }
+
+    /// The lower of the listener's limit and the account's.
+    pub(super) fn limit_payload(&mut self, account: &Account) {
+        let max = account.limits().payload_bytes_max;
+        let max = max.map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX));
+        self.limits.payload_max = self.options.payload_max.min(max);
     }
 
     /// Appends to the own link; flushed with the batch.
@@ -354,15 +361,19 @@ impl Session for ClientSession {
     }
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Phase::Verifying { decided, again } = &mut self.phase else {
-            return Poll::Ready(());
-        };
-        let again = *again;
-        let decided = std::task::ready!(Pin::new(decided).poll(cx));
-        let decided = decided.unwrap_or(Err(RefuseReason::Invalid));
-        match decided {
-            Ok(user) if again => self.rebind(&user),
-            decided => self.on_decided(decided),
+        while let Phase::Verifying { decided, again } = &mut self.phase {
+            let again = *again;
+            let decided = std::task::ready!(Pin::new(decided).poll(cx));
+            let decided = decided.unwrap_or(Err(RefuseReason::Invalid));
+            // Whatever comes of it, nothing is waited for any more.
+            self.phase = Phase::Expecting;
+            match decided {
+                Ok(user) if again => self.rebind(&user),
+                decided => self.on_decided(decided),
+            }
+            if std::mem::take(&mut self.is_stale) {
+                self.reauthorize();
+            }
         }
         if std::mem::take(&mut self.replied) {
             self.client.link.flush();
@@ -377,7 +388,10 @@ impl Session for ClientSession {
         }
         if orders.reoption {
             self.options = self.front.options();
-            self.limits.payload_max = self.options.payload_max;
+            match self.client.account() {
+                Some(account) => self.limit_payload(&account),
+                None => self.limits.payload_max = self.options.payload_max,
+            }
             self.ping.next = after(clock::monotonic(), self.options.ping_interval);
         }
         if orders.reauthorize {
