@@ -99,7 +99,6 @@ impl Server {
             return Err(StartError::Config(refused));
         }
         let identity = Identity::new(options.listen.server_name.as_deref());
-        info::check_advertise(&options)?;
         let directory = directory(&options)?;
         let checked = checked_accounts(&options)?;
         let accounts = Arc::new(Accounts::new([]));

@@ -6,11 +6,9 @@
 
 use std::net::SocketAddr;
 
-use super::boot::StartError;
 use super::identity::Identity;
 use super::version;
 use crate::auth::decision::Directory;
-use crate::config::error::ConfigError;
 use crate::config::options::Options;
 use crate::protocol::info::Info;
 
@@ -49,25 +47,6 @@ pub fn build(
         host,
         port,
         ..Info::default()
-    }
-}
-
-/// Refuses an address that clients cannot be told.
-///
-/// # Errors
-/// [`StartError::Config`] with the place.
-pub(super) fn check_advertise(options: &Options) -> Result<(), StartError> {
-    let port = options
-        .listen
-        .client_advertise
-        .as_deref()
-        .and_then(|text| split(text).1);
-    match port {
-        Some(port) if port.parse::<u16>().is_err() => Err(StartError::Config(vec![ConfigError {
-            position: options.positions.get("client_advertise").cloned(),
-            message: format!("could not parse port {port:?} of client_advertise"),
-        }])),
-        _ => Ok(()),
     }
 }
 

@@ -57,7 +57,6 @@ impl Server {
         }
         let checked = boot::checked_accounts(&fresh.options)?;
         let directory = boot::directory(&fresh.options).map_err(StartError::from)?;
-        info::check_advertise(&fresh.options)?;
         let tls = TlsState::new(&fresh.options, &RealVfs).map_err(StartError::from)?;
         let has = |is_such: fn(&Change) -> bool| plan.changes.iter().any(is_such);
         let authorization = has(Change::is_authorization);

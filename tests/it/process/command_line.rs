@@ -116,7 +116,7 @@ fn called_nats_server_it_says_what_that_says() {
 fn what_is_doubtful_fails_a_check() {
     for (line, expected) in [
         ("-t -c doubtful.conf", "ping_interval"),
-        ("-t -c short.conf", "30s"),
+        ("-t -c short.conf", "minimum is 30 seconds"),
     ] {
         let said = run_as("nats-server", line);
         assert!(said.err.contains(expected), "{}", said.err);

@@ -83,7 +83,7 @@ fn its_log_follows_reopen_and_reload() {
 
 #[test]
 fn its_log_rotates_by_size_and_keeps_so_many() {
-    let limits = "logfile_size_limit: 1500\nlogfile_max_num: 3\ndebug: true";
+    let limits = "logfile_size_limit: 4000\nlogfile_max_num: 3\ndebug: true";
     let process = Process::start(limits);
     let logs = || {
         let names = fs::read_dir(process.dir.path()).unwrap();

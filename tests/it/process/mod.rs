@@ -143,13 +143,15 @@ impl Process {
         client
     }
 
-    /// Why connections were closed, in order of their ids.
-    fn closed_reasons(&self) -> Vec<String> {
-        let closed = self.get("/connz?state=closed&sort=cid");
-        let closed = closed["connections"].as_array().unwrap().iter();
-        closed
-            .map(|it| it["reason"].as_str().unwrap().to_owned())
-            .collect()
+    /// Waits until connections are remembered as closed for these reasons, in order of ids.
+    fn wait_for_closed(&self, expected: &[&str]) {
+        wait_until(&format!("{expected:?}"), || {
+            let closed = self.get("/connz?state=closed&sort=cid");
+            let closed = closed["connections"].as_array().unwrap().iter();
+            closed
+                .map(|it| it["reason"].as_str().unwrap())
+                .eq(expected.iter().copied())
+        });
     }
 }
 

@@ -204,7 +204,7 @@ fn what_needs_a_restart_is_refused_and_changes_nothing() {
         ("foo: 1", "natter.conf:3:1: unknown field \"foo\""),
         (
             "client_advertise: 'h:x'",
-            "natter.conf:3:1: could not parse port \"x\" of client_advertise",
+            "natter.conf:3:1: client_advertise value of \"h:x\" is no host[:port]",
         ),
         (
             "tls { cert_file: no.pem, key_file: no.key }",

@@ -24,7 +24,7 @@ fn a_removed_user_hears_nothing_and_the_others_stay() {
     process.reload(&users(A));
     assert_eq!(b.until_end(), [""; 0]);
     assert_eq!(a.until_pong(), [""; 0]);
-    assert_eq!(process.closed_reasons(), ["Client Closed"]);
+    process.wait_for_closed(&["Client Closed"]);
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn a_changed_password_is_a_violation() {
     let mut a = login(&process, "a", "a");
     process.reload(&users("{user: a, password: other}"));
     assert_eq!(a.until_end(), ["-ERR 'Authorization Violation'"]);
-    assert_eq!(process.closed_reasons(), ["Authentication Failure"]);
+    process.wait_for_closed(&["Authentication Failure"]);
     drop(login(&process, "a", "other"));
 }
 
@@ -90,7 +90,7 @@ fn a_user_that_moves_to_another_account_is_closed() {
     let mut a = login(&process, "a", "a");
     process.reload("accounts { X {}, Y { users: [{user: a, password: a}] } }");
     assert_eq!(a.until_end(), [""; 0]);
-    assert_eq!(process.closed_reasons(), ["Client Closed"]);
+    process.wait_for_closed(&["Client Closed"]);
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn every_part_that_is_not_built_is_refused_by_place_and_sentence() {
             "store_dir belongs to jetstream, which is not part of this release",
         ),
         (
-            "default_js_domain { A: d }",
+            "default_js_domain { $G: d }",
             2,
             "default_js_domain belongs to jetstream, which is not part of this release",
         ),
