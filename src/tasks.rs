@@ -11,8 +11,11 @@
 use std::future::Future;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::sync::mpsc;
+use std::thread::{self, ThreadId};
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -20,12 +23,19 @@ use tokio::task::JoinHandle;
 /// Slow work done at once for one shard.
 const SLOW_THREADS_MAX: usize = 2;
 
-/// The threads that links live on. Dropping them ends their tasks.
+/// How long an owner waits for its shards to end: a login under way is waited for.
+const END_MAX: Duration = Duration::from_secs(2);
+
+/// The threads that links live on. Dropping them drops their tasks, and with them the
+/// sockets, and waits until that has happened.
 pub struct Shards {
     handles: Vec<Handle>,
     next: AtomicUsize,
     /// Dropped to stop.
-    _stops: Vec<oneshot::Sender<()>>,
+    stops: Vec<oneshot::Sender<()>>,
+    /// Disconnected when every thread has ended.
+    ended: Mutex<mpsc::Receiver<()>>,
+    threads: Vec<ThreadId>,
 }
 
 impl Shards {
@@ -36,26 +46,35 @@ impl Shards {
     pub fn start(count: usize) -> io::Result<Shards> {
         let mut handles = Vec::new();
         let mut stops = Vec::new();
+        let mut threads = Vec::new();
+        let (running, ended) = mpsc::channel::<()>();
         for index in 0..count.max(1) {
             let runtime = Builder::new_current_thread()
                 .enable_all()
+                .thread_name(format!("shard-{index}-slow"))
                 .max_blocking_threads(SLOW_THREADS_MAX)
                 .build()?;
             handles.push(runtime.handle().clone());
             let (stop, stopped) = oneshot::channel::<()>();
             stops.push(stop);
-            thread::Builder::new()
+            let running = running.clone();
+            let thread = thread::Builder::new()
                 .name(format!("shard-{index}"))
                 .spawn(move || {
                     runtime.block_on(async {
                         let _ = stopped.await;
                     });
+                    drop(runtime);
+                    drop(running);
                 })?;
+            threads.push(thread.thread().id());
         }
         Ok(Shards {
             handles,
             next: AtomicUsize::new(0),
-            _stops: stops,
+            stops,
+            ended: Mutex::new(ended),
+            threads,
         })
     }
 
@@ -68,6 +87,17 @@ impl Shards {
     pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         let index = self.next.fetch_add(1, Ordering::Relaxed) % self.handles.len();
         self.handles[index].spawn(future);
+    }
+}
+
+impl Drop for Shards {
+    fn drop(&mut self) {
+        self.stops.clear();
+        // The last owner may be one of their own tasks: it cannot wait for itself.
+        if !self.threads.contains(&thread::current().id()) {
+            // Nobody sends: this ends with the last thread.
+            let _ = self.ended.get_mut().recv_timeout(END_MAX);
+        }
     }
 }
 
@@ -87,4 +117,43 @@ pub fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static
 /// Runs work of more than half a millisecond on a thread of its own, a few at a time.
 pub fn run_slowly(work: impl FnOnce() + Send + 'static) {
     tokio::task::spawn_blocking(work);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct TellsItsEnd(mpsc::Sender<&'static str>);
+
+    impl Drop for TellsItsEnd {
+        fn drop(&mut self) {
+            let _ = self.0.send("dropped");
+        }
+    }
+
+    #[test]
+    fn tasks_are_gone_when_their_shards_are() {
+        let shards = Shards::start(2).expect("threads");
+        let (tell, told) = mpsc::channel();
+        for _ in 0..4 {
+            let task = TellsItsEnd(tell.clone());
+            shards.spawn(async move {
+                let _task = task;
+                std::future::pending::<()>().await;
+            });
+        }
+        drop(shards);
+        assert_eq!(told.try_iter().count(), 4);
+    }
+
+    #[test]
+    fn a_panic_leaves_the_shard_alive() {
+        let shards = Shards::start(1).expect("threads");
+        let (tell, told) = mpsc::channel();
+        shards.spawn(async { panic!("a fault for the test") });
+        shards.spawn(async move {
+            let _ = tell.send("alive");
+        });
+        assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok("alive"));
+    }
 }

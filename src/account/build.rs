@@ -100,8 +100,8 @@ pub enum Refusal {
 /// Checks accounts against each other and compiles them.
 ///
 /// `$G` and the system account exist whether they are specified or not; `global_mappings`
-/// are added before those of `$G`. Every account but the system account itself takes the
-/// implicit services of `system`; `None`: there is no system account.
+/// are added before those of `$G`. Every account takes the implicit services of `system`;
+/// `None`: there is no system account.
 pub fn build(
     specs: &[AccountSpec],
     global_mappings: &[MappingSpec],
@@ -348,7 +348,7 @@ impl<'a> Builder<'a> {
 
     /// Adds what every account takes from the system account, unless it is configured.
     fn add_implicit(&self, account: &mut Account) {
-        let Some(system) = self.system.filter(|system| *system != account.name) else {
+        let Some(system) = self.system else {
             return;
         };
         let taken = |import: &ServiceImport| {

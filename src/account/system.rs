@@ -1,13 +1,17 @@
 //! The services every account takes from the system account without asking.
 //!
 //! They let an ordinary user see its own account and itself (spec core §3.6): requests are
-//! carried to subjects that name the account, so that nobody can ask about another. Separate
-//! because they are a list that grows, not a rule.
+//! carried to subjects that name the account, so that nobody can ask about another. The
+//! system account's own users ask about accounts directly; only about themselves they ask
+//! as everybody does. Separate because they are a list that grows, not a rule.
 
 use super::export::{RESPONSE_THRESHOLD, ResponseKind};
 use super::import::{ServiceImport, SubjectMap};
 
-/// The implicit imports of `account` from the system account `system`.
+/// What the system account takes, too.
+const USER_INFO: &str = "$SYS.REQ.USER.INFO";
+
+/// The implicit imports of `account` from the system account `system`, which may be itself.
 pub fn implicit_imports(account: &str, system: &str) -> Vec<ServiceImport> {
     let connections = format!("$SYS.REQ.ACCOUNT.{account}.CONNZ");
     let statistics = format!("$SYS.REQ.ACCOUNT.{account}.STATZ");
@@ -18,7 +22,7 @@ pub fn implicit_imports(account: &str, system: &str) -> Vec<ServiceImport> {
         ("$SYS.REQ.SERVER.PING.CONNZ", &connections, many, false),
         ("$SYS.REQ.ACCOUNT.PING.STATZ", &statistics, many, false),
         // The answer is about whoever asks, so who asks has to be told.
-        ("$SYS.REQ.USER.INFO", &user, ResponseKind::Singleton, true),
+        (USER_INFO, &user, ResponseKind::Singleton, true),
     ];
     let import =
         |(local, remote, response, share): (&str, &String, ResponseKind, bool)| ServiceImport {
@@ -32,5 +36,8 @@ pub fn implicit_imports(account: &str, system: &str) -> Vec<ServiceImport> {
             latency: None,
             allow_trace: false,
         };
-    rows.map(import).into()
+    let taken = rows
+        .into_iter()
+        .filter(|(local, ..)| account != system || *local == USER_INFO);
+    taken.map(import).collect()
 }

@@ -23,25 +23,18 @@ const LAST_SUBSCRIPTIONS_MAX: usize = 256;
 impl ClientSession {
     /// Somebody says who he is.
     pub(super) fn on_connect(&mut self, json: &[u8]) {
-        let connect = match Connect::parse(json) {
-            Ok(connect) => connect,
-            Err(error) => {
-                tracing::error!(link = self.client.label(), "CONNECT: {error}");
-                return self.close(CloseReason::ProtocolViolation);
-            }
-        };
+        // What a later CONNECT does not say stays as it was.
+        let mut connect = self.connect.clone();
+        if let Err(error) = connect.update(json) {
+            tracing::error!(link = self.client.label(), "CONNECT: {error}");
+            return self.close(CloseReason::ProtocolViolation);
+        }
         self.client.update(|details| {
             details.name.clone_from(&connect.name);
             details.lang.clone_from(&connect.lang);
             details.version.clone_from(&connect.version);
             details.async_info = connect.protocol >= 1;
         });
-        if !(0..=1).contains(&connect.protocol) {
-            return self.fail(
-                ClientError::InvalidClientProtocol,
-                CloseReason::BadClientProtocolVersion,
-            );
-        }
         // A second CONNECT begins anew.
         self.unsubscribe_all();
         let credentials = self.credentials(&connect);
@@ -101,6 +94,12 @@ impl ClientSession {
         if !self.enter(user) {
             return;
         }
+        if !(0..=1).contains(&self.connect.protocol) {
+            return self.fail(
+                ClientError::InvalidClientProtocol,
+                CloseReason::BadClientProtocolVersion,
+            );
+        }
         if self.connect.no_responders && !self.connect.headers {
             return self.fail(
                 ClientError::NoRespondersRequiresHeaders,
@@ -143,6 +142,10 @@ impl ClientSession {
             self.front.observer().account_changed(&account.name);
         }
         self.client.update(|details: &mut Details| {
+            // Who said nothing, or came with a certificate, is shown as who he turned out to be.
+            if !user.name.is_empty() {
+                details.shown_user.clone_from(&user.name);
+            }
             details.user = Some(Arc::clone(user));
             details.account = Some(Arc::clone(&account));
         });
@@ -216,7 +219,7 @@ impl ClientSession {
         self.client
             .update(|details| details.user = Some(Arc::clone(user)));
         self.phase = Phase::Active;
-        self.limit_payload(&account);
+        self.set_limits(&account);
         if previous.is_some_and(|previous| previous.permissions_spec == user.permissions_spec) {
             return;
         }

@@ -34,7 +34,7 @@ pub struct Client {
     pub last_activity: AtomicU64,
     /// The last measured round trip in nanoseconds; 0: never.
     pub round_trip: AtomicU64,
-    /// It has answered or sent the first PING: asynchronous INFO may come.
+    /// Its first PING was answered: asynchronous INFO may come.
     pub settled: AtomicBool,
     details: Mutex<Details>,
     orders: Mutex<Orders>,
@@ -140,7 +140,7 @@ impl Client {
         std::mem::take(&mut self.orders.lock())
     }
 
-    /// It has completed the first ping and understands asynchronous INFO.
+    /// Its first PING was answered, and it understands asynchronous INFO.
     pub fn wants_async_info(&self) -> bool {
         self.settled.load(Ordering::Relaxed) && self.details.lock().async_info
     }

@@ -123,10 +123,25 @@ impl Front {
     pub fn announce_info(&self) {
         for client in self.clients.all() {
             if client.wants_async_info() {
-                let line = client.info(&self.info()).line();
+                let line = self.later_info(&client).line();
                 client.link.send(&line);
             }
         }
+    }
+
+    /// INFO as `client` sees it after CONNECT: with the limit of its account, without a
+    /// nonce, and with `auth_required` even where a default user makes the first INFO
+    /// leave it out.
+    pub fn later_info(&self, client: &Client) -> Info {
+        let mut info = client.info(&self.info());
+        info.nonce.clear();
+        info.auth_required = self.login.directory().is_auth_configured();
+        let limits = client.account().map(|account| account.limits());
+        if let Some(max) = limits.and_then(|limits| limits.payload_bytes_max) {
+            let max = i64::try_from(max).unwrap_or(i64::MAX);
+            info.max_payload = info.max_payload.min(max);
+        }
+        info
     }
 
     /// The server is in lame duck mode.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::account::mapping::Mapped;
 use crate::client::session::ClientSession;
-use crate::connection::close::CloseReason;
 use crate::protocol::encode;
 use crate::protocol::error::ClientError;
 use crate::protocol::headers;
@@ -15,20 +15,23 @@ use crate::subject::{reserved, tokens};
 impl ClientSession {
     /// Publishes one message.
     pub(super) fn on_publish(&mut self, publish: &Publish<'_>) {
-        if publish.header_len.is_some() && !self.connect.headers {
-            return self.fail(
-                ClientError::HeadersNotSupported,
-                CloseReason::MessageHeaderViolation,
-            );
-        }
         if self.connect.pedantic && !tokens::is_valid_publish(publish.subject) {
             self.warn(ClientError::InvalidPublishSubject);
         }
+        let mapped = self.publisher_mut().map(publish.subject);
+        let subject = match &mapped {
+            Mapped::To(subject) => subject,
+            Mapped::Unchanged | Mapped::Dropped => publish.subject,
+        };
         if !publish.reply.is_empty() && reserved::refuses_reply(publish.reply) {
-            return self.warn(ClientError::ReplyPermission(publish.reply));
+            return self.warn(if self.may_publish(subject) {
+                ClientError::ReplyPermission(publish.reply)
+            } else {
+                ClientError::PublishPermission(subject)
+            });
         }
         let message = Message {
-            subject: publish.subject,
+            subject,
             reply: publish.reply,
             header_len: publish.header_len,
             body: publish.body,
@@ -36,19 +39,22 @@ impl ClientSession {
         };
         // `+OK` comes before what the message brings about, so it has to be known first
         // whether the message may go out at all.
-        if self.connect.verbose {
-            if !self.may_publish(publish.subject) {
-                return self.warn(ClientError::PublishPermission(publish.subject));
+        let is_dropped = matches!(mapped, Mapped::Dropped);
+        if self.connect.verbose || is_dropped {
+            if !self.may_publish(subject) {
+                return self.warn(ClientError::PublishPermission(subject));
             }
-            self.reply(encode::OK);
-            self.publish(&message, true);
+            self.reply_ok();
+            if !is_dropped {
+                self.publish(&message, true);
+            }
             return;
         }
         if self.publish(&message, false) == Published::Denied {
-            if self.sink.may_respond(publish.subject) {
+            if self.sink.may_respond(subject) {
                 self.publish(&message, true);
             } else {
-                self.warn(ClientError::PublishPermission(publish.subject));
+                self.warn(ClientError::PublishPermission(subject));
             }
         }
     }

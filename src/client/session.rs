@@ -62,6 +62,8 @@ pub struct ClientSession {
     random: Random,
     /// Bytes of protocol answers waiting for the end of the batch.
     replied: bool,
+    /// This side has closed the link.
+    pub(super) ended: bool,
     auth_deadline: Option<Monotonic>,
     ping: PingState,
 }
@@ -101,6 +103,7 @@ impl ClientSession {
             limits: Limits {
                 control_line_max: options.control_line_max,
                 payload_max: options.payload_max,
+                headers: false,
             },
             sink: Arc::new(ClientSink::new(
                 Arc::clone(&client.link),
@@ -111,18 +114,14 @@ impl ClientSession {
                     drop_when_behind: !options.stall,
                 },
             )),
-            connect: Connect {
-                verbose: true,
-                pedantic: true,
-                echo: true,
-                ..Connect::default()
-            },
+            connect: Connect::default(),
             phase: Phase::Expecting,
             publisher: None,
             is_system: false,
             is_stale: false,
             random,
             replied: false,
+            ended: false,
             auth_deadline: Some(after(now, options.auth_timeout)),
             ping: PingState {
                 next: after(now, first),
@@ -159,7 +158,7 @@ impl ClientSession {
 
     /// Binds the client to what it is; earlier subscriptions are gone by then.
     pub(super) fn bind(&mut self, user: &Arc<User>, account: &Arc<Account>) {
-        self.is_system = &*account.name == crate::account::SYSTEM;
+        self.is_system = account.policy().is_system;
         self.publisher = Some(Publisher::new(
             Arc::clone(account),
             Random::seeded(self.random.next_u64()),
@@ -174,16 +173,21 @@ impl ClientSession {
                 drop_when_behind: !self.options.stall,
             },
         ));
-        self.limit_payload(account);
+        self.set_limits(account);
         self.phase = Phase::Active;
         self.auth_deadline = None;
     }
 
-    /// The lower of the listener's limit and the account's.
-    pub(super) fn limit_payload(&mut self, account: &Account) {
-        let max = account.limits().payload_bytes_max;
-        let max = max.map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX));
-        self.limits.payload_max = self.options.payload_max.min(max);
+    /// What the parser may let through, by options, account and CONNECT.
+    pub(super) fn set_limits(&mut self, account: &Account) {
+        let account_max = account.limits().payload_bytes_max;
+        let account_max = account_max.and_then(|max| usize::try_from(max).ok());
+        let payload_max = self.options.payload_max;
+        self.limits = Limits {
+            control_line_max: self.options.control_line_max,
+            payload_max: account_max.map_or(payload_max, |max| max.min(payload_max)),
+            headers: self.connect.headers,
+        };
     }
 
     /// Appends to the own link; flushed with the batch.
@@ -219,7 +223,7 @@ impl ClientSession {
     fn on_ping(&mut self) {
         self.reply(encode::PONG);
         if !self.client.settled.swap(true, Ordering::Relaxed) && self.connect.protocol >= 1 {
-            let mut info = self.client.info(&self.front.info());
+            let mut info = self.front.later_info(&self.client);
             info.connect_info = true;
             info.remote_account = self.account().name.to_string();
             info.acc_is_sys = self.is_system;
@@ -234,7 +238,6 @@ impl ClientSession {
             self.client.set_round_trip(sent, now);
             self.ping.measured = Some(now);
         }
-        self.client.settled.store(true, Ordering::Relaxed);
     }
 
     fn send_ping(&mut self, now: Monotonic) {
@@ -251,7 +254,7 @@ impl ClientSession {
                     CloseReason::ProtocolViolation,
                 );
             }
-            ParseError::Arguments(error) => {
+            ParseError::Arguments(_) | ParseError::Headers => {
                 tracing::error!(link = self.client.label(), "parse error: {error}");
                 self.close(CloseReason::ProtocolViolation);
             }
@@ -288,6 +291,13 @@ impl ClientSession {
         false
     }
 
+    /// So much was delivered that other links on this thread come first.
+    fn is_turn_over(&self) -> bool {
+        self.publisher
+            .as_ref()
+            .is_some_and(|publisher| publisher.batch.is_large())
+    }
+
     fn is_closed(&self) -> bool {
         self.client.link.close_reason().is_some()
     }
@@ -310,6 +320,14 @@ impl Session for ClientSession {
                         msgs += 1;
                         bytes += publish.body.len() as u64;
                         self.on_publish(publish);
+                        if self.ended {
+                            next = Next::Closed;
+                            break;
+                        }
+                        if self.is_turn_over() {
+                            next = Next::Wait;
+                            break;
+                        }
                         continue;
                     }
                     self.on_op(&op);
@@ -352,7 +370,8 @@ impl Session for ClientSession {
                 next,
             };
         }
-        if behind && next == Next::Read {
+        if behind && matches!(next, Next::Read | Next::Wait) && matches!(self.phase, Phase::Active)
+        {
             self.client.link.stalls.fetch_add(1, Ordering::Relaxed);
             self.front.counters.stalls.fetch_add(1, Ordering::Relaxed);
             next = Next::Stall(STALL);
@@ -388,9 +407,9 @@ impl Session for ClientSession {
         }
         if orders.reoption {
             self.options = self.front.options();
-            match self.client.account() {
-                Some(account) => self.limit_payload(&account),
-                None => self.limits.payload_max = self.options.payload_max,
+            if let Some(publisher) = &self.publisher {
+                let account = Arc::clone(publisher.account());
+                self.set_limits(&account);
             }
             self.ping.next = after(clock::monotonic(), self.options.ping_interval);
         }

@@ -51,13 +51,11 @@ impl ClientSession {
     }
 
     fn is_full(&self) -> bool {
+        let count = self.client.subscription_count();
         let own_max = self.options.subscriptions_max;
-        let account = self.account();
-        (own_max > 0 && self.client.subscription_count() >= own_max)
-            || account
-                .limits()
-                .subscriptions_max
-                .is_some_and(|max| account.client_subscriptions() >= max)
+        // The account's limit holds for each of its clients, not for all together.
+        let account_max = self.account().limits().subscriptions_max;
+        (own_max > 0 && count >= own_max) || account_max.is_some_and(|max| count as u64 >= max)
     }
 
     /// Ends a subscription now or after `max` deliveries.
@@ -70,9 +68,14 @@ impl ClientSession {
             .get(sid)
             .map(|found| Arc::clone(&found.0));
         if let Some(subscription) = found {
-            if max > 0 && subscription.delivered() < max {
-                subscription.set_max(max);
-            } else {
+            // Locked: a delivery at the same time must see the limit or be counted by it.
+            let ends_later = max > 0
+                && self
+                    .client
+                    .link
+                    .lock()
+                    .is_some_and(|_locked| subscription.limit(max));
+            if !ends_later {
                 self.account().unsubscribe(&subscription);
                 self.client.subscriptions.lock().remove(sid);
             }
@@ -144,7 +147,8 @@ impl ClientSession {
         self.client.subscriptions.lock().insert(BySid(renewed));
     }
 
-    fn reply_ok(&mut self) {
+    /// `+OK`, for who wants it.
+    pub(super) fn reply_ok(&mut self) {
         if self.connect.verbose {
             self.reply(encode::OK);
         }

@@ -21,6 +21,7 @@ impl ClientSession {
 
     /// Ends the connection without a word.
     pub(super) fn close(&mut self, reason: CloseReason) {
+        self.ended = true;
         self.publisher_mut().batch.flush();
         self.client.link.close(reason);
     }

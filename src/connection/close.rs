@@ -93,6 +93,8 @@ reasons! {
     ProxyNotTrusted = "Proxy Not Trusted",
     /// The user may only come through a proxy.
     ProxyRequired = "Proxy Required",
+    /// The link's task has failed: a fault of the server.
+    InternalError = "Unknown State",
 }
 
 impl CloseReason {
@@ -104,7 +106,7 @@ impl CloseReason {
                 | CloseReason::SlowConsumerWriteDeadline
                 | CloseReason::WriteError
                 | CloseReason::ReadError
-                | CloseReason::ClientClosed
+                | CloseReason::InternalError
         )
     }
 }

@@ -5,10 +5,12 @@
 //! before anything else happens, then the session flushes what it touched.
 //!
 //! Invariants: an idle link holds no read buffer; a body that was announced but not sent
-//! costs no more than twice what was sent. Cancel-safe: dropping the task drops the socket.
+//! costs no more than twice what was sent; a session hears once that its link has ended,
+//! also when the task is dropped or panics, and nothing of the link stays behind then.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -22,8 +24,12 @@ use super::link::Link;
 use crate::clock::{self, Monotonic};
 use crate::net::Reader;
 
-/// Bytes read at once.
+/// Room for one read, the thread's.
 const READ_BYTES: usize = 64 * 1024;
+/// The beginning of an operation is read through the thread's room until it is this long.
+const HELD_APART_BYTES: usize = READ_BYTES / 2;
+/// Room a longer operation gets at least at once.
+const HELD_STEP_BYTES: usize = 16 * 1024;
 /// How long a peer is given to take the last bytes and hang up.
 const LINGER: Duration = Duration::from_millis(500);
 
@@ -36,7 +42,8 @@ thread_local! {
 pub struct Consumed {
     /// Bytes of whole operations.
     pub taken: usize,
-    /// Bytes the operation after them needs in all; 0 if none has begun.
+    /// Bytes the operation after them needs in all; 0 if none has begun, or if whole ones
+    /// are left for later: they come again without a read in between.
     pub need: usize,
     /// What comes next.
     pub next: Next,
@@ -76,9 +83,11 @@ pub trait Session: Send {
 pub struct DriverOptions {
     /// How long pending bytes may wait for the socket (`write_deadline`).
     pub write_deadline: Duration,
+    /// Being late is forgiven as long as bytes move (`write_timeout: retry`).
+    pub write_retry: bool,
 }
 
-struct Driver<S> {
+struct Driver<S: Session> {
     reader: Reader,
     link: Arc<Link>,
     session: S,
@@ -91,6 +100,8 @@ struct Driver<S> {
     timer: Pin<Box<Sleep>>,
     timer_at: Monotonic,
     stalled_until: Option<Monotonic>,
+    /// The session has been told.
+    ended: bool,
 }
 
 /// What one read brought.
@@ -103,9 +114,7 @@ enum Read {
     End,
 }
 
-/// Runs a link until it is closed.
-///
-/// The state is boxed and no part of the future: a task that waits is as small as can be.
+/// Runs a link until it is closed. Called where a runtime is.
 pub fn drive<S: Session>(
     reader: Reader,
     link: Arc<Link>,
@@ -113,7 +122,7 @@ pub fn drive<S: Session>(
     options: DriverOptions,
 ) -> impl Future<Output = ()> + Send {
     let timer_at = session.next_deadline();
-    let mut driver = Box::new(Driver {
+    let mut driver = Driver {
         timer: Box::pin(tokio::time::sleep_until(instant(timer_at))),
         reader,
         link,
@@ -125,37 +134,59 @@ pub fn drive<S: Session>(
         waiting: false,
         timer_at,
         stalled_until: None,
-    });
+        ended: false,
+    };
+    // Not an `async fn`: that would keep the arguments beside what is made of them.
     async move {
-        let reason = poll_fn(|cx| driver.poll(cx)).await;
-        driver.session.on_close(reason);
+        let reason = poll_fn(|cx| driver.poll_caught(cx)).await;
+        driver.end(reason);
         if !reason.drops_pending() {
-            linger(&mut driver.reader, &driver.link).await;
+            Box::pin(say_last_words(&mut driver.reader, &driver.link)).await;
         }
     }
 }
 
-/// Gives the peer of a closed link a moment to take its last words.
-pub async fn linger(reader: &mut Reader, link: &Link) {
-    // Boxed: what only a link's end needs must not make every task larger.
-    let _ = tokio::time::timeout(LINGER, Box::pin(last_words(reader, link))).await;
+/// Gives a closed link that is not driven time to take its last bytes.
+pub async fn say_last_words(reader: &mut Reader, link: &Link) {
+    let _ = tokio::time::timeout(LINGER, last_words(reader, link)).await;
+    link.release();
 }
 
-/// Writes what an owned wire still has to say, then reads until the peer hangs up: a socket
-/// closed with unread bytes would take the last words back.
+/// Writes what is still to be said, then reads until the peer hangs up: a socket closed
+/// with unread bytes would take the last words back.
 async fn last_words(reader: &mut Reader, link: &Link) -> std::io::Result<()> {
+    poll_fn(|cx| poll_drain(cx, reader, link)).await?;
+    link.end_writes();
     if let Reader::Owned(wire) = reader {
-        poll_fn(|cx| link.poll_write_owned(cx, wire.as_mut())).await?;
         poll_fn(|cx| Pin::new(&mut **wire).poll_shutdown(cx)).await?;
     }
-    let mut bytes = [0; 4096];
     loop {
-        let mut buf = ReadBuf::new(&mut bytes);
-        poll_fn(|cx| reader.poll_read(cx, &mut buf)).await?;
-        if buf.filled().is_empty() {
+        let read = poll_fn(|cx| {
+            let mut bytes = [0; 1024];
+            let mut buf = ReadBuf::new(&mut bytes);
+            std::task::ready!(reader.poll_read(cx, &mut buf))?;
+            Poll::Ready(std::io::Result::Ok(buf.filled().len()))
+        });
+        if read.await? == 0 {
             return Ok(());
         }
     }
+}
+
+fn poll_drain(cx: &mut Context<'_>, reader: &mut Reader, link: &Link) -> Poll<std::io::Result<()>> {
+    if let Reader::Owned(wire) = reader {
+        return link.poll_write_owned(cx, wire.as_mut());
+    }
+    link.register(cx.waker());
+    while !link.is_drained() {
+        if !link.is_blocked() {
+            // Another thread is writing; it wakes us when it is done.
+            return Poll::Pending;
+        }
+        std::task::ready!(reader.poll_write_ready(cx))?;
+        link.unblock();
+    }
+    Poll::Ready(Ok(()))
 }
 
 fn instant(at: Monotonic) -> Instant {
@@ -163,6 +194,23 @@ fn instant(at: Monotonic) -> Instant {
 }
 
 impl<S: Session> Driver<S> {
+    /// A fault in a session ends its link, not its neighbours'. The panic itself is logged
+    /// where all are.
+    fn poll_caught(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        catch_unwind(AssertUnwindSafe(|| self.poll(cx))).unwrap_or_else(|_| {
+            let (kind, id) = (self.link.kind.log_prefix(), self.link.id);
+            tracing::error!(peer = %self.link.peer, "{kind}:{id} - a fault of the server ended the connection");
+            self.link.close(CloseReason::InternalError);
+            Poll::Ready(self.link.close_reason().unwrap_or(CloseReason::InternalError))
+        })
+    }
+
+    fn end(&mut self, reason: CloseReason) {
+        if !std::mem::replace(&mut self.ended, true) {
+            self.session.on_close(reason);
+        }
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         let state = self.link.register(cx.waker());
         if let Some(reason) = state.closed {
@@ -195,7 +243,7 @@ impl<S: Session> Driver<S> {
                 Poll::Ready(Ok(())) => {
                     self.link.unblock();
                     // Still blocked: the next readiness has to wake us.
-                    if self.link.blocked_since().is_some() {
+                    if self.link.is_blocked() {
                         if let Poll::Ready(result) = self.reader.poll_write_ready(cx) {
                             result?;
                             cx.waker().wake_by_ref();
@@ -213,10 +261,7 @@ impl<S: Session> Driver<S> {
     /// Fires what is due and arms the timer for what is next.
     fn poll_time(&mut self, cx: &mut Context<'_>) {
         loop {
-            let blocked_since = self.link.blocked_since();
-            let write_limit = self.options.write_deadline.as_nanos() as u64;
-            let write_by =
-                blocked_since.map(|since| Monotonic::from_nanos(since.nanos() + write_limit));
+            let write_by = self.link.write_by(self.options.write_deadline);
             let deadline = self.session.next_deadline();
             let next = [write_by, self.stalled_until]
                 .into_iter()
@@ -230,7 +275,8 @@ impl<S: Session> Driver<S> {
                 return;
             }
             let now = clock::monotonic();
-            if write_by.is_some_and(|by| by <= now) {
+            let is_late = write_by.is_some_and(|by| by <= now);
+            if is_late && !(self.options.write_retry && self.link.extend_deadline()) {
                 self.link.close(CloseReason::SlowConsumerWriteDeadline);
                 return;
             }
@@ -254,9 +300,10 @@ impl<S: Session> Driver<S> {
                 return;
             }
             self.waiting = false;
-            if self.held_len > 0 {
-                self.again();
-            }
+        }
+        if self.held_len > 0 && self.held_len >= self.need {
+            // Whole operations that the session has left for later.
+            self.again();
         }
         if self.waiting || self.stalled_until.is_some() {
             // What set these has been polled or will be by the timer at the next poll.
@@ -266,7 +313,7 @@ impl<S: Session> Driver<S> {
         // A read that did not fill its buffer has emptied the socket: the second one then
         // asks nobody, it only leaves the waker.
         for _ in 0..2 {
-            let result = if self.need > READ_BYTES {
+            let result = if self.held_len >= HELD_APART_BYTES {
                 self.read_held(cx)
             } else {
                 self.read_scratch(cx)
@@ -303,18 +350,25 @@ impl<S: Session> Driver<S> {
                 return Poll::Ready(Ok(Read::End));
             }
             let len = self.held_len + read;
-            scratch[..self.held_len].copy_from_slice(&self.held[..self.held_len]);
-            self.consume(&scratch[..len]);
+            if len < self.need {
+                // Known to be too little: nobody looks at it again and again.
+                self.held.extend_from_slice(&scratch[self.held_len..len]);
+                self.held_len = len;
+            } else {
+                scratch[..self.held_len].copy_from_slice(&self.held[..self.held_len]);
+                self.consume(&scratch[..len]);
+            }
             Poll::Ready(Ok(if full { Read::Full } else { Read::Some }))
         })
     }
 
-    /// Reads a large body into the link's own buffer, which grows as bytes arrive.
+    /// Reads a large operation into the link's own buffer, which grows as bytes arrive.
     fn read_held(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<Read>> {
         if self.held.len() == self.held_len {
-            let grown = (self.held_len * 2).clamp(READ_BYTES, self.need.max(READ_BYTES));
-            self.held.reserve_exact(grown - self.held.len());
-            self.held.resize(grown, 0);
+            let step = self.need.saturating_sub(self.held_len);
+            let step = step.min(self.held_len).max(HELD_STEP_BYTES);
+            self.held.reserve_exact(step);
+            self.held.resize(self.held_len + step, 0);
         }
         let mut buf = ReadBuf::new(&mut self.held[self.held_len..]);
         std::task::ready!(self.reader.poll_read(cx, &mut buf))?;
@@ -350,11 +404,23 @@ impl<S: Session> Driver<S> {
         match consumed.next {
             Next::Read | Next::Closed => {}
             Next::Wait => self.waiting = true,
-            Next::Stall(time) => {
-                let until = clock::monotonic().nanos() + time.as_nanos() as u64;
-                self.stalled_until = Some(Monotonic::from_nanos(until));
-            }
+            Next::Stall(time) => self.stalled_until = Some(clock::monotonic().plus(time)),
         }
+    }
+}
+
+/// The task was dropped in the middle of its life, or has come to its end.
+impl<S: Session> Drop for Driver<S> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.link.close(CloseReason::ServerShutdown);
+            self.end(
+                self.link
+                    .close_reason()
+                    .unwrap_or(CloseReason::ServerShutdown),
+            );
+        }
+        self.link.release();
     }
 }
 

@@ -5,15 +5,16 @@
 //! keeps the order: who finds it set leaves his bytes for the thread that writes. What the
 //! socket does not take waits (`blocked`) for the link's own task.
 //!
-//! Invariants: at most one thread writes to the socket; `blocked` and `flushing` are never
-//! both set; once `closed` is set nothing is appended, and only an owner that has last words
-//! to say finds something in the queue.
+//! Invariants: at most one thread writes to the socket; once `closed` is set nothing is
+//! appended, and what was appended before is still written unless the reason `cut` it;
+//! what blocks is counted in the server's total until it is written, cut or dropped.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
@@ -90,19 +91,27 @@ struct Inner {
     announced: bool,
     flushing: bool,
     blocked: bool,
-    /// An owned wire holds bytes that the socket has not taken.
-    unflushed: bool,
     closed: Option<CloseReason>,
+    /// Nothing is written any more: what waits is dropped.
+    cut: bool,
     /// The session has something to do.
     nudged: bool,
     /// What this link has added to the server's total.
     counted: usize,
-    /// Since when the bytes up to `deadline_mark` wait.
-    blocked_since: Monotonic,
-    deadline_mark: u64,
+    late: Window,
     written_total: u64,
     msgs: u64,
     bytes: u64,
+}
+
+/// The time in which what waits has to be written: what a blocked link is measured by.
+#[derive(Debug, Default)]
+struct Window {
+    since: Monotonic,
+    /// `written_total` when it began.
+    from: u64,
+    /// `written_total` at which it was kept.
+    until: u64,
 }
 
 /// What to do after appending.
@@ -148,12 +157,11 @@ impl Link {
                 announced: false,
                 flushing: false,
                 blocked: false,
-                unflushed: false,
                 closed: None,
+                cut: false,
                 nudged: false,
                 counted: 0,
-                blocked_since: Monotonic::default(),
-                deadline_mark: 0,
+                late: Window::default(),
                 written_total: 0,
                 msgs: 0,
                 bytes: 0,
@@ -205,15 +213,20 @@ impl Link {
         self.inner.lock().closed
     }
 
-    /// Ends the link; the first reason stays. Pending bytes get one last try if the reason
-    /// leaves the socket usable. The owner is woken and cleans up.
+    /// Ends the link; the first reason stays. Nothing is appended any more. What waits is
+    /// written as far as the socket takes it, the rest by the owner in the time it gives
+    /// last words, unless the reason says that the socket is of no more use. The owner is
+    /// woken and cleans up.
     pub fn close(&self, reason: CloseReason) {
+        {
+            let mut inner = self.inner.lock();
+            if inner.closed.is_some() {
+                return;
+            }
+            self.close_locked(&mut inner, reason);
+        }
         if !reason.drops_pending() {
             self.flush();
-        }
-        let mut inner = self.inner.lock();
-        if inner.closed.is_none() {
-            self.close_locked(&mut inner, reason);
         }
     }
 
@@ -225,21 +238,39 @@ impl Link {
     }
 
     fn close_locked(&self, inner: &mut Inner, reason: CloseReason) {
-        inner.closed = Some(reason);
-        inner.blocked = false;
-        let last_words = !reason.drops_pending()
-            && inner
-                .writer
-                .as_ref()
-                .is_some_and(|w| matches!(**w, Writer::Owner));
-        if !last_words {
+        inner.closed.get_or_insert(reason);
+        if reason.drops_pending() {
+            inner.cut = true;
+            inner.blocked = false;
             inner.queue.clear();
         }
         self.count(inner);
-        inner.writer = None;
-        if let Some(waker) = inner.waker.take() {
-            waker.wake();
-        }
+        wake(inner);
+    }
+
+    /// For the owner, last of all: lets go of buffers and socket.
+    pub(super) fn release(&self) {
+        let mut inner = self.inner.lock();
+        inner.closed.get_or_insert(CloseReason::ServerShutdown);
+        inner.cut = true;
+        inner.blocked = false;
+        inner.queue.clear();
+        self.count(&mut inner);
+        let released = (inner.writer.take(), inner.waker.take());
+        drop(inner);
+        drop(released);
+    }
+
+    /// For the owner: everything is written and nobody else is about to write.
+    pub(super) fn is_drained(&self) -> bool {
+        let inner = self.inner.lock();
+        inner.cut || (inner.queue.is_empty() && !inner.flushing && !inner.blocked)
+    }
+
+    /// For the owner: says to the peer that nothing more comes.
+    pub(super) fn end_writes(&self) {
+        let writer = self.inner.lock().writer.take();
+        drop(writer);
     }
 
     /// Keeps the server's total true for this link.
@@ -259,7 +290,7 @@ impl Link {
     pub fn flush(&self) {
         let mut inner = self.inner.lock();
         inner.announced = false;
-        if inner.flushing || inner.blocked || inner.queue.is_empty() || inner.closed.is_some() {
+        if inner.flushing || inner.blocked || inner.queue.is_empty() {
             return;
         }
         let Some(writer) = inner.writer.clone() else {
@@ -283,15 +314,14 @@ impl Link {
             inner = self.inner.lock();
             inner.in_flight = 0;
             inner.written_total += written as u64;
-            if inner.closed.is_some() {
+            if inner.cut {
                 inner.flushing = false;
+                wake(&mut inner);
                 return;
             }
             if let Err(error) = result {
                 inner.flushing = false;
-                let newer = std::mem::take(&mut inner.queue);
-                taken.extend(newer);
-                inner.queue = taken;
+                inner.put_back(taken);
                 if error.kind() == ErrorKind::WouldBlock {
                     self.block(&mut inner);
                 } else {
@@ -301,6 +331,9 @@ impl Link {
             }
             if inner.queue.is_empty() {
                 inner.flushing = false;
+                if inner.closed.is_some() {
+                    wake(&mut inner);
+                }
                 return;
             }
         }
@@ -311,8 +344,8 @@ impl Link {
 
     fn block(&self, inner: &mut Inner) {
         inner.blocked = true;
-        inner.blocked_since = clock::monotonic();
-        inner.deadline_mark = inner.written_total + inner.queue.bytes() as u64;
+        inner.queue.shrink();
+        inner.begin_window();
         self.count(inner);
         wake(inner);
     }
@@ -326,7 +359,7 @@ impl Link {
         OwnerState {
             closed: inner.closed,
             blocked: inner.blocked,
-            pending: inner.unflushed || !inner.queue.is_empty(),
+            pending: !inner.queue.is_empty(),
             nudged: std::mem::take(&mut inner.nudged),
         }
     }
@@ -339,17 +372,32 @@ impl Link {
         self.count(&mut inner);
     }
 
-    /// For the owner: since when the oldest waiting bytes have not moved past the mark.
-    pub(super) fn blocked_since(&self) -> Option<Monotonic> {
+    /// For the owner: the socket does not take what waits.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.inner.lock().blocked
+    }
+
+    /// For the owner: until when what waits now has to be written; `None` if nothing is late.
+    pub(super) fn write_by(&self, deadline: Duration) -> Option<Monotonic> {
         let mut inner = self.inner.lock();
         if !inner.blocked {
             return None;
         }
-        if inner.written_total >= inner.deadline_mark {
-            inner.blocked_since = clock::monotonic();
-            inner.deadline_mark = inner.written_total + inner.queue.bytes() as u64;
+        if inner.written_total >= inner.late.until {
+            inner.begin_window();
         }
-        Some(inner.blocked_since)
+        Some(inner.late.since.plus(deadline))
+    }
+
+    /// For the owner, when a write is late: begins another window if bytes have moved in
+    /// this one.
+    pub(super) fn extend_deadline(&self) -> bool {
+        let mut inner = self.inner.lock();
+        let moved = inner.written_total > inner.late.from;
+        if moved {
+            inner.begin_window();
+        }
+        moved
     }
 
     /// For the owner of a wire nobody else may write to: moves bytes into it.
@@ -363,9 +411,18 @@ impl Link {
             let mut inner = self.inner.lock();
             if inner.queue.is_empty() {
                 drop(inner);
-                let polled = Pin::new(wire).poll_flush(cx);
-                self.inner.lock().unflushed = polled.is_pending();
-                return polled;
+                // What the wire itself holds back has to move too, and in time.
+                let flushed = Pin::new(&mut *wire).poll_flush(cx);
+                let mut inner = self.inner.lock();
+                match &flushed {
+                    Poll::Ready(_) if inner.queue.is_empty() => inner.blocked = false,
+                    Poll::Ready(Ok(())) => continue,
+                    Poll::Ready(Err(_)) => {}
+                    Poll::Pending if inner.blocked || inner.cut => {}
+                    Poll::Pending => self.block(&mut inner),
+                }
+                self.count(&mut inner);
+                return flushed;
             }
             let mut taken = std::mem::take(&mut inner.queue);
             inner.in_flight = taken.bytes();
@@ -387,19 +444,14 @@ impl Link {
             inner.flushing = false;
             inner.in_flight = 0;
             inner.written_total += (before - taken.bytes()) as u64;
-            if inner.closed.is_some_and(CloseReason::drops_pending) {
+            if inner.cut {
                 return Poll::Ready(Ok(()));
             }
-            let newer = std::mem::take(&mut inner.queue);
-            taken.extend(newer);
-            inner.queue = taken;
+            inner.put_back(taken);
             match result {
-                Ok(()) => {
-                    inner.blocked = false;
-                    self.count(&mut inner);
-                }
+                Ok(()) => self.count(&mut inner),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    if !inner.blocked && inner.closed.is_none() {
+                    if !inner.blocked {
                         self.block(&mut inner);
                     }
                     self.count(&mut inner);
@@ -408,6 +460,31 @@ impl Link {
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
+    }
+}
+
+impl Inner {
+    /// Puts what was not written before what has come since.
+    fn put_back(&mut self, mut taken: Queue) {
+        taken.extend(std::mem::take(&mut self.queue));
+        self.queue = taken;
+    }
+
+    fn begin_window(&mut self) {
+        self.late = Window {
+            since: clock::monotonic(),
+            from: self.written_total,
+            // At least one byte: what waits may be in the wire already.
+            until: self.written_total + self.queue.bytes().max(1) as u64,
+        };
+    }
+}
+
+/// A link that was never driven, or whose task is gone, must not stay in the total.
+impl Drop for Link {
+    fn drop(&mut self) {
+        let inner = self.inner.get_mut();
+        self.options.total.replace(inner.counted, 0);
     }
 }
 
@@ -488,16 +565,13 @@ impl Locked<'_> {
                 .close_locked(inner, CloseReason::SlowConsumerPendingBytes);
             return Appended::Closed;
         }
-        if inner.blocked {
+        if inner.blocked || inner.flushing {
             self.link.count(inner);
             return if is_behind(waiting, self.link.options.pending_max) {
                 Appended::Behind
             } else {
                 Appended::Nothing
             };
-        }
-        if inner.flushing {
-            return Appended::Nothing;
         }
         let first = !inner.announced;
         inner.announced = true;

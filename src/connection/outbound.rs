@@ -16,6 +16,8 @@ use super::pool::{self, CHUNK_BYTES};
 
 /// A body of at least this size that goes to more than one receiver is shared, not copied.
 pub const SHARE_MIN_BYTES: usize = 4096;
+/// A buffer of less than four times this is not worth shrinking.
+const SHRINK_MIN_BYTES: usize = 1024;
 /// Slices of one vectored write.
 const SLICES_MAX: usize = 32;
 
@@ -157,6 +159,20 @@ impl Queue {
         later.clear();
     }
 
+    /// Lets go of room that the waiting bytes do not need, when they may wait for long.
+    pub fn shrink(&mut self) {
+        let waiting = self.tail.len() - if self.older.is_empty() { self.skip } else { 0 };
+        if self.tail.capacity() < 4 * waiting.max(SHRINK_MIN_BYTES) {
+            return;
+        }
+        let from = self.tail.len() - waiting;
+        let small = self.tail[from..].to_vec();
+        pool::give(std::mem::replace(&mut self.tail, small));
+        if self.older.is_empty() {
+            self.skip = 0;
+        }
+    }
+
     /// Drops everything; buffers go back to the pool.
     pub fn clear(&mut self) {
         for chunk in std::mem::take(&mut self.older) {
@@ -182,6 +198,7 @@ mod tests {
         Share(usize),
         Write(usize),
         Split,
+        Shrink,
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -190,6 +207,7 @@ mod tests {
             (1usize..10_000).prop_map(Step::Share),
             (0usize..100_000).prop_map(Step::Write),
             Just(Step::Split),
+            Just(Step::Shrink),
         ];
         prop::collection::vec(step, 0..40)
     }
@@ -236,6 +254,7 @@ mod tests {
                         queue.advance(len);
                         model.drain(..len);
                     }
+                    Step::Shrink => queue.shrink(),
                     Step::Split => {
                         let mut taken = std::mem::take(&mut queue);
                         queue.append(3, |out| out.extend_from_slice(b"end"));

@@ -5,11 +5,14 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tokio::sync::Notify;
+
 /// The server's total. One per server, shared by its links.
 #[derive(Debug)]
 pub struct PendingTotal {
     bytes: AtomicUsize,
     bytes_max: usize,
+    passed: Notify,
 }
 
 impl PendingTotal {
@@ -18,6 +21,7 @@ impl PendingTotal {
         PendingTotal {
             bytes: AtomicUsize::new(0),
             bytes_max,
+            passed: Notify::const_new(),
         }
     }
 
@@ -36,10 +40,19 @@ impl PendingTotal {
         self.bytes() > self.bytes_max
     }
 
+    /// Waits until the bound is passed. For one task: each passing is told once.
+    pub async fn passed(&self) {
+        self.passed.notified().await;
+    }
+
     /// Replaces what one link has counted in.
     pub(super) fn replace(&self, counted: usize, now: usize) {
         if now > counted {
-            self.bytes.fetch_add(now - counted, Ordering::Relaxed);
+            let more = now - counted;
+            let before = self.bytes.fetch_add(more, Ordering::Relaxed);
+            if before <= self.bytes_max && before + more > self.bytes_max {
+                self.passed.notify_one();
+            }
         } else {
             self.bytes.fetch_sub(counted - now, Ordering::Relaxed);
         }

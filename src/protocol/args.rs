@@ -20,7 +20,7 @@ pub struct PublishArgs<'a> {
     pub subject: &'a [u8],
     /// The reply subject or empty.
     pub reply: &'a [u8],
-    /// Header bytes for `HPUB`.
+    /// Header bytes for `HPUB`; none at all counts as no headers.
     pub header_len: Option<usize>,
     /// Bytes of the body, headers included.
     pub total_len: usize,
@@ -102,7 +102,7 @@ pub fn header_publish(line: &[u8]) -> Result<PublishArgs<'_>, ArgumentError> {
     Ok(PublishArgs {
         subject: args[0],
         reply,
-        header_len: Some(header_len),
+        header_len: (header_len > 0).then_some(header_len),
         total_len,
     })
 }
@@ -169,6 +169,7 @@ mod tests {
             header_publish(b"foo 5 12").expect("valid").header_len,
             Some(5)
         );
+        assert_eq!(header_publish(b"foo 0 12").expect("valid").header_len, None);
         assert_eq!(subscribe(b"foo q 1").expect("valid").queue, Some(&b"q"[..]));
         assert!(subscribe(b"foo").is_err());
         assert_eq!(unsubscribe(b"1 x"), Ok((&b"1"[..], 0)));

@@ -1,101 +1,178 @@
 //! `CONNECT`: what a client says of itself (spec core §1.4).
+//!
+//! Read as Go reads JSON, since clients were written against that: keys without regard to
+//! case, the last of equal keys counts, `null` and what is missing change nothing, text
+//! that is no UTF-8 is repaired.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
+use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 
-/// The options of a `CONNECT`. Absent booleans have the protocol's defaults, which are
-/// `verbose` and `pedantic` **on**.
-#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+/// The options of a `CONNECT`. What no `CONNECT` has set has the protocol's defaults, which
+/// are `verbose` and `pedantic` **on**.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Connect {
     /// Answer `+OK` to every operation.
-    #[serde(default = "yes", deserialize_with = "or_yes")]
     pub verbose: bool,
     /// Check published subjects.
-    #[serde(default = "yes", deserialize_with = "or_yes")]
     pub pedantic: bool,
     /// Deliver own messages back; on unless told otherwise.
-    #[serde(default = "yes", deserialize_with = "or_yes")]
     pub echo: bool,
     /// The client insists on TLS; informational.
-    #[serde(deserialize_with = "or_default")]
     pub tls_required: bool,
     /// A public user key.
-    #[serde(deserialize_with = "or_default")]
     pub nkey: String,
     /// The nonce, signed.
-    #[serde(deserialize_with = "or_default")]
     pub sig: String,
     /// A user JWT.
-    #[serde(deserialize_with = "or_default")]
     pub jwt: String,
     /// A token.
-    #[serde(deserialize_with = "or_default")]
     pub auth_token: String,
     /// A user name.
-    #[serde(deserialize_with = "or_default")]
     pub user: String,
     /// Its password.
-    #[serde(deserialize_with = "or_default")]
     pub pass: String,
     /// The client's name for itself.
-    #[serde(deserialize_with = "or_default")]
     pub name: String,
     /// The library's language.
-    #[serde(deserialize_with = "or_default")]
     pub lang: String,
     /// The library's version.
-    #[serde(deserialize_with = "or_default")]
     pub version: String,
     /// 0, or 1 for a client that understands asynchronous `INFO`.
-    #[serde(deserialize_with = "or_default")]
     pub protocol: i64,
     /// The client understands `HMSG`.
-    #[serde(deserialize_with = "or_default")]
     pub headers: bool,
     /// The client wants a 503 when nobody listens.
-    #[serde(deserialize_with = "or_default")]
     pub no_responders: bool,
     /// Legacy account choice; refused.
-    #[serde(deserialize_with = "or_default")]
     pub account: String,
     /// Legacy account choice; refused.
-    #[serde(deserialize_with = "or_default")]
     pub new_account: bool,
     /// A trusted proxy's signature of the nonce.
-    #[serde(deserialize_with = "or_default")]
     pub proxy_sig: String,
 }
 
-fn yes() -> bool {
-    true
-}
-
-fn or_yes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    Ok(Option::<bool>::deserialize(deserializer)?.unwrap_or(true))
-}
-
-/// `null` counts as absent, as in Go.
-fn or_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
-where
-    T: Default + Deserialize<'de>,
-    D: serde::Deserializer<'de>,
-{
-    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+impl Default for Connect {
+    fn default() -> Self {
+        Connect {
+            verbose: true,
+            pedantic: true,
+            echo: true,
+            tls_required: false,
+            nkey: String::new(),
+            sig: String::new(),
+            jwt: String::new(),
+            auth_token: String::new(),
+            user: String::new(),
+            pass: String::new(),
+            name: String::new(),
+            lang: String::new(),
+            version: String::new(),
+            protocol: 0,
+            headers: false,
+            no_responders: false,
+            account: String::new(),
+            new_account: false,
+            proxy_sig: String::new(),
+        }
+    }
 }
 
 impl Connect {
-    /// Parses the JSON after the verb.
+    /// Takes over what the JSON after the verb says.
     ///
     /// # Errors
-    /// What is wrong with the JSON.
-    pub fn parse(json: &[u8]) -> Result<Connect, serde_json::Error> {
-        if !json.starts_with(b"{") {
-            return Err(serde::de::Error::custom("not an object"));
+    /// What is wrong with the JSON; some of it may have been taken over.
+    pub fn update(&mut self, json: &[u8]) -> Result<(), serde_json::Error> {
+        if json == b"null" {
+            return Ok(());
         }
-        serde_json::from_slice(json)
+        let mut json = serde_json::Deserializer::from_slice(json);
+        json.deserialize_map(Fields(self))?;
+        json.end()
+    }
+}
+
+/// Writes the fields of an object where they belong.
+struct Fields<'a>(&'a mut Connect);
+
+impl<'de> Visitor<'de> for Fields<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let to = self.0;
+        while let Some(Text(mut key)) = map.next_key()? {
+            key.make_ascii_lowercase();
+            match key.as_str() {
+                "verbose" => set(&mut map, &mut to.verbose)?,
+                "pedantic" => set(&mut map, &mut to.pedantic)?,
+                "echo" => set(&mut map, &mut to.echo)?,
+                "tls_required" => set(&mut map, &mut to.tls_required)?,
+                "nkey" => set_text(&mut map, &mut to.nkey)?,
+                "sig" => set_text(&mut map, &mut to.sig)?,
+                "jwt" => set_text(&mut map, &mut to.jwt)?,
+                "auth_token" => set_text(&mut map, &mut to.auth_token)?,
+                "user" => set_text(&mut map, &mut to.user)?,
+                "pass" => set_text(&mut map, &mut to.pass)?,
+                "name" => set_text(&mut map, &mut to.name)?,
+                "lang" => set_text(&mut map, &mut to.lang)?,
+                "version" => set_text(&mut map, &mut to.version)?,
+                "protocol" => set(&mut map, &mut to.protocol)?,
+                "headers" => set(&mut map, &mut to.headers)?,
+                "no_responders" => set(&mut map, &mut to.no_responders)?,
+                "account" => set_text(&mut map, &mut to.account)?,
+                "new_account" => set(&mut map, &mut to.new_account)?,
+                "proxy_sig" => set_text(&mut map, &mut to.proxy_sig)?,
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn set<'de, A, T>(map: &mut A, to: &mut T) -> Result<(), A::Error>
+where
+    A: MapAccess<'de>,
+    T: Deserialize<'de>,
+{
+    if let Some(value) = map.next_value::<Option<T>>()? {
+        *to = value;
+    }
+    Ok(())
+}
+
+fn set_text<'de, A: MapAccess<'de>>(map: &mut A, to: &mut String) -> Result<(), A::Error> {
+    if let Some(Text(value)) = map.next_value()? {
+        *to = value;
+    }
+    Ok(())
+}
+
+/// A text with what is no UTF-8 replaced.
+struct Text(String);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = Text;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Text, E> {
+                Ok(Text(String::from_utf8_lossy(bytes).into_owned()))
+            }
+        }
+        deserializer.deserialize_bytes(Bytes)
     }
 }
 
@@ -112,55 +189,72 @@ impl fmt::Debug for Connect {
     }
 }
 
-const SECRET_FIELDS: [&str; 5] = ["pass", "auth_token", "jwt", "sig", "proxy_sig"];
-
-/// The JSON as it may be logged: secrets are replaced by `[REDACTED]`.
-pub fn redacted(json: &[u8]) -> Cow<'static, str> {
-    let Ok(serde_json::Value::Object(mut fields)) = serde_json::from_slice(json) else {
-        return Cow::Borrowed("{[UNREADABLE]}");
-    };
-    for name in SECRET_FIELDS {
-        if let Some(value) = fields.get_mut(name) {
-            *value = "[REDACTED]".into();
-        }
-    }
-    Cow::Owned(serde_json::Value::Object(fields).to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn parse(json: &[u8]) -> Result<Connect, serde_json::Error> {
+        let mut connect = Connect::default();
+        connect.update(json).map(|()| connect)
+    }
+
     #[test]
     fn verbose_pedantic_and_echo_default_to_on() {
         let check = |json: &str, expected| {
-            let c = Connect::parse(json.as_bytes()).expect("valid");
+            let c = parse(json.as_bytes()).expect("valid");
             assert_eq!((c.verbose, c.pedantic, c.echo), expected, "{json}");
         };
         check("{}", (true, true, true));
+        check("null", (true, true, true));
         check(r#"{"verbose":null,"echo":false}"#, (true, true, false));
         check(
-            r#"{"verbose":false,"pedantic":false,"unknown":1}"#,
+            r#"{"verbose":false,"pedantic":false,"unknown":[{"a":1}]}"#,
             (false, false, true),
         );
+        check(r#"{"VERBOSE":true,"Verbose":false}"#, (false, true, true));
+    }
+
+    #[test]
+    fn what_is_not_said_again_stays() {
+        let mut connect = parse(br#"{"user":"u","headers":true}"#).expect("valid");
+        connect
+            .update(br#"{"user":null,"verbose":false}"#)
+            .expect("valid");
+        assert_eq!((connect.user.as_str(), connect.headers), ("u", true));
+        assert!(!connect.verbose);
+    }
+
+    #[test]
+    fn text_is_repaired() {
+        let check = |json: &[u8], expected: &str| {
+            assert_eq!(parse(json).expect("valid").name, expected);
+        };
+        check(b"{\"name\":\"a\xff\",\"\xfe\":1}", "a\u{fffd}");
+        check(br#"{"name":"\u00e9\ud83d\ude00"}"#, "é😀");
+        let lone = parse(br#"{"name":"\ud800x"}"#).expect("valid").name;
+        assert!(lone.ends_with("\u{fffd}x"), "{lone}");
     }
 
     #[test]
     fn wrong_types_are_refused() {
-        assert!(Connect::parse(br#"{"verbose":"yes"}"#).is_err());
-        assert!(Connect::parse(b"").is_err());
-        assert!(Connect::parse(b"[]").is_err());
+        for json in [
+            r#"{"verbose":"yes"}"#,
+            r#"{"protocol":1.0}"#,
+            r#"{"name":1}"#,
+            r#"{"name":[97]}"#,
+            "{} x",
+            "[]",
+            "1",
+            "",
+        ] {
+            assert!(parse(json.as_bytes()).is_err(), "{json}");
+        }
     }
 
     #[test]
     fn secrets_are_not_printed() {
         let json = br#"{"user":"u","pass":"secret1","auth_token":"secret2","jwt":"secret3"}"#;
-        let text = redacted(json);
-        assert!(
-            text.contains("\"user\":\"u\"") && !text.contains("secret"),
-            "{text}"
-        );
-        let debug = format!("{:?}", Connect::parse(json).expect("valid"));
+        let debug = format!("{:?}", parse(json).expect("valid"));
         assert!(!debug.contains("secret"), "{debug}");
     }
 }

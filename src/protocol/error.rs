@@ -1,8 +1,9 @@
 //! `-ERR`: every text a client can hear and whether the connection ends with it.
 //!
-//! Libraries match these texts by prefix, so they are a contract (spec core §1.5).
+//! Libraries match these texts by prefix, so they are a contract (spec core §1.5). Names
+//! that clients chose are quoted as Go does, so that a text is one line whatever they hold.
 
-use std::fmt::Write;
+use crate::telemetry::protocol_trace::append_quoted;
 
 /// What a client is told went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,8 +36,6 @@ pub enum ClientError<'a> {
     InvalidClientProtocol,
     /// `no_responders` without `headers`.
     NoRespondersRequiresHeaders,
-    /// `HPUB` where headers are off.
-    HeadersNotSupported,
     /// Too many TLS handshakes at once.
     Throttled,
     /// The TLS handshake took too long.
@@ -64,9 +63,10 @@ pub enum ClientError<'a> {
 impl ClientError<'_> {
     /// The text between the quotes.
     pub fn text(&self) -> String {
-        let lossy = String::from_utf8_lossy;
         let violation = |verb: &str, subject: &[u8]| {
-            format!("Permissions Violation for {verb} \"{}\"", lossy(subject))
+            let mut text = format!("Permissions Violation for {verb} ");
+            quote(&mut text, subject);
+            text
         };
         let fixed = match self {
             Self::AuthorizationViolation => "Authorization Violation",
@@ -83,7 +83,6 @@ impl ClientError<'_> {
             Self::UnknownOperation => "Unknown Protocol Operation",
             Self::InvalidClientProtocol => "invalid client protocol",
             Self::NoRespondersRequiresHeaders => "no responders requires headers support",
-            Self::HeadersNotSupported => "message headers not supported",
             Self::Throttled => "Connection throttling is active. Please try again later.",
             Self::TlsRequired => "Secure Connection - TLS Required",
             Self::FailedAccountRegistration => "Failed Account Registration",
@@ -94,7 +93,8 @@ impl ClientError<'_> {
             Self::SubscribePermission(subject) => return violation("Subscription to", subject),
             Self::QueuePermission(subject, queue) => {
                 let mut text = violation("Subscription to", subject);
-                let _ = write!(text, " using queue \"{}\"", lossy(queue));
+                text.push_str(" using queue ");
+                quote(&mut text, queue);
                 return text;
             }
             Self::TooManyTokens(subject) => {
@@ -103,9 +103,12 @@ impl ClientError<'_> {
             Self::PermissionRemoved(subject, queue, sid) => {
                 let mut text = violation("Subscription to", subject);
                 if let Some(queue) = queue {
-                    let _ = write!(text, " using queue \"{}\"", lossy(queue));
+                    text.push_str(" using queue ");
+                    quote(&mut text, queue);
                 }
-                let _ = write!(text, " (sid \"{}\")", lossy(sid));
+                text.push_str(" (sid ");
+                quote(&mut text, sid);
+                text.push(')');
                 return text;
             }
         };
@@ -118,6 +121,12 @@ impl ClientError<'_> {
         super::encode::error(&mut line, &self.text());
         line
     }
+}
+
+fn quote(out: &mut String, name: &[u8]) {
+    out.push('"');
+    append_quoted(out, name);
+    out.push('"');
 }
 
 #[cfg(test)]
@@ -153,7 +162,6 @@ mod tests {
             E::NoRespondersRequiresHeaders,
             "no responders requires headers support",
         );
-        check(E::HeadersNotSupported, "message headers not supported");
         check(
             E::Throttled,
             "Connection throttling is active. Please try again later.",
@@ -190,5 +198,12 @@ mod tests {
             E::PermissionRemoved(b"s", Some(b"q"), b"7"),
             "Permissions Violation for Subscription to \"s\" using queue \"q\" (sid \"7\")",
         );
+    }
+    #[test]
+    fn names_are_quoted() {
+        let error = ClientError::QueuePermission(b"a\"b\r\n", b"\xff'\\");
+        let expected =
+            r#"Permissions Violation for Subscription to "a\"b\r\n" using queue "\xff'\\""#;
+        assert_eq!(error.text(), expected);
     }
 }

@@ -97,10 +97,22 @@ fn is_zero(value: &u64) -> bool {
 impl Info {
     /// The whole line. A blank stands before CRLF, as clients have always seen it.
     pub fn line(&self) -> Vec<u8> {
-        let mut line = b"INFO ".to_vec();
-        serde_json::to_writer(&mut line, self).expect("strings and numbers serialize");
-        line.extend_from_slice(b" \r\n");
-        line
+        let json = serde_json::to_string(self).expect("strings and numbers serialize");
+        let mut line = String::with_capacity(json.len() + 16);
+        line.push_str("INFO ");
+        // Go escapes these, and in JSON they stand in texts only.
+        for c in json.chars() {
+            match c {
+                '<' => line.push_str("\\u003c"),
+                '>' => line.push_str("\\u003e"),
+                '&' => line.push_str("\\u0026"),
+                '\u{2028}' => line.push_str("\\u2028"),
+                '\u{2029}' => line.push_str("\\u2029"),
+                c => line.push(c),
+            }
+        }
+        line.push_str(" \r\n");
+        line.into_bytes()
     }
 }
 
@@ -119,8 +131,22 @@ mod tests {
     }
 
     #[test]
+    fn names_are_escaped_as_by_go() {
+        let info = Info {
+            server_name: "a<b>&\u{2028}\u{2029}é".into(),
+            ..Info::default()
+        };
+        let line = String::from_utf8(info.line()).expect("text");
+        assert!(
+            line.contains(r#""a\u003cb\u003e\u0026\u2028\u2029é""#),
+            "{line}"
+        );
+    }
+
+    #[test]
     fn every_field_survives_the_wire() {
         let info = Info {
+            server_name: "<&>".into(),
             client_id: 5,
             nonce: "abc".into(),
             connect_urls: vec!["a:1".into()],

@@ -1,6 +1,6 @@
-//! Limits the parser holds lengths against.
+//! Limits the parser holds operations against.
 
-/// What one operation may be long. Written by `client` when a link starts and when a
+/// What one operation may be. Written by `client` when a link starts and when a
 /// user's limits lower them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -8,6 +8,8 @@ pub struct Limits {
     pub control_line_max: usize,
     /// Bytes of headers and payload of one message (`max_payload`).
     pub payload_max: usize,
+    /// `HPUB` is understood: both sides have said so.
+    pub headers: bool,
 }
 
 impl Default for Limits {
@@ -15,6 +17,7 @@ impl Default for Limits {
         Limits {
             control_line_max: 4096,
             payload_max: 1 << 20,
+            headers: true,
         }
     }
 }

@@ -40,7 +40,13 @@ pub enum ParseError {
     /// A message over the limit.
     #[error("maximum payload violation: {0} bytes")]
     Payload(usize),
+    /// `HPUB` where headers are off.
+    #[error("message headers not supported")]
+    Headers,
 }
+
+/// Bytes that are passed over in one line, at least.
+const IGNORED_MAX: usize = 4096;
 
 #[derive(Clone, Copy)]
 enum Verb {
@@ -101,23 +107,33 @@ pub fn parse<'a>(buf: &'a [u8], limits: &Limits) -> Result<Step<'a>, ParseError>
     let Some((verb, verb_len)) = verb(buf)? else {
         return Ok(Step::Incomplete(buf.len() + 1));
     };
+    // What stands behind a verb without arguments is passed over, and blanks before the
+    // arguments are none; neither may go on for ever.
+    let ignored_max = limits.control_line_max.max(IGNORED_MAX);
+    let (start, len_max) = match verb {
+        Verb::Ping | Verb::Pong | Verb::Ok => (verb_len, ignored_max),
+        _ => (
+            verb_len + blanks(&buf[verb_len..], ignored_max)?,
+            limits.control_line_max,
+        ),
+    };
     // One byte more for a CR that is no argument, one for the LF itself.
-    let window = buf.len().min(verb_len + limits.control_line_max + 3);
-    let Some(newline) = memchr(b'\n', &buf[verb_len..window]) else {
-        if window < buf.len() || buf.len() == verb_len + limits.control_line_max + 3 {
+    let window = start + len_max + 2;
+    let Some(newline) = memchr(b'\n', &buf[start..buf.len().min(window)]) else {
+        if buf.len() >= window {
             return Err(ParseError::ControlLine);
         }
         return Ok(Step::Incomplete(buf.len() + 1));
     };
-    let line_end = verb_len + newline;
-    let line = &buf[verb_len..line_end];
+    let line_end = start + newline;
+    let line = &buf[start..line_end];
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let after = line_end + 1;
-    // The blank behind the verb is no argument.
-    if line.len() > limits.control_line_max + 1 {
+    if line.len() > len_max {
         return Err(ParseError::ControlLine);
     }
     let op = match verb {
+        Verb::HeaderPublish if !limits.headers => return Err(ParseError::Headers),
         Verb::Publish => return body(buf, after, args::publish(line)?, limits),
         Verb::HeaderPublish => return body(buf, after, args::header_publish(line)?, limits),
         Verb::Subscribe => Op::Subscribe(args::subscribe(line)?),
@@ -133,6 +149,16 @@ pub fn parse<'a>(buf: &'a [u8], limits: &Limits) -> Result<Step<'a>, ParseError>
         Verb::Error => Op::Error(line.trim_ascii()),
     };
     Ok(Step::Op(op, after))
+}
+
+/// How many blanks `line` begins with.
+fn blanks(line: &[u8], max: usize) -> Result<usize, ParseError> {
+    let is_argument = |byte: &u8| !matches!(byte, b' ' | b'\t');
+    let count = line.iter().position(is_argument).unwrap_or(line.len());
+    if count > max {
+        return Err(ParseError::ControlLine);
+    }
+    Ok(count)
 }
 
 fn body<'a>(

@@ -67,6 +67,8 @@ pub struct Policy {
     pub service_imports: Vec<Arc<ServiceImport>>,
     /// What is offered to others.
     pub exports: Vec<ExportSpec>,
+    /// This is the account in which servers speak.
+    pub is_system: bool,
 }
 
 /// Counters of an account.
@@ -204,11 +206,6 @@ impl Account {
         for placed in placed.into_iter().flatten() {
             placed.exporter.interest.remove(&placed.shadow);
         }
-    }
-
-    /// Subscriptions of clients.
-    pub fn client_subscriptions(&self) -> u64 {
-        self.counters.subscriptions.load(Ordering::Relaxed)
     }
 
     /// Counts one more client, unless the account is full.

@@ -7,6 +7,7 @@
 //! Invariants: a result is used only while its stamp is the one of now; the cache pins
 //! subscriptions only until [`MatchCache::clear`], which an idle link calls.
 
+use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -17,6 +18,10 @@ use super::subscription::Subscription;
 
 const SLOTS_MIN: usize = 8;
 const SLOTS_MAX: usize = 4096;
+/// Subscriptions one cache holds before it begins anew (a pointer each).
+const HELD_MAX: usize = 128 * 1024;
+/// More groups than this on one subject are found by an index.
+const SEARCHED_GROUPS_MAX: usize = 16;
 
 /// The receivers of one subject.
 #[derive(Debug, Default)]
@@ -40,16 +45,45 @@ impl Matches {
     pub fn fill(&mut self, interest: &Interest, subject: &[u8]) {
         self.plain.clear();
         self.groups.clear();
+        let mut index = HashMap::with_hasher(RandomState::default());
         interest.walk(subject, |queue, sub| match queue {
             None => self.plain.push(Arc::clone(sub)),
-            Some(name) => match self.groups.iter_mut().find(|group| group.name == name) {
-                Some(group) => group.members.push(Arc::clone(sub)),
-                None => self.groups.push(Group {
-                    name: name.to_vec(),
-                    members: vec![Arc::clone(sub)],
-                }),
-            },
+            Some(name) => self.group(name, &mut index).members.push(Arc::clone(sub)),
         });
+    }
+
+    /// The group of that name, made if it is new. A few are searched, many are indexed.
+    fn group(
+        &mut self,
+        name: &[u8],
+        index: &mut HashMap<Vec<u8>, usize, RandomState>,
+    ) -> &mut Group {
+        // Members of one filter come one after the other.
+        let last = self.groups.len().wrapping_sub(1);
+        let found = if self.groups.last().is_some_and(|group| group.name == name) {
+            Some(last)
+        } else if self.groups.len() < SEARCHED_GROUPS_MAX {
+            self.groups.iter().position(|group| group.name == name)
+        } else {
+            for (at, group) in self.groups.iter().enumerate().skip(index.len()) {
+                index.insert(group.name.clone(), at);
+            }
+            index.get(name).copied()
+        };
+        let at = found.unwrap_or(self.groups.len());
+        if found.is_none() {
+            self.groups.push(Group {
+                name: name.to_vec(),
+                members: Vec::new(),
+            });
+        }
+        &mut self.groups[at]
+    }
+
+    /// Subscriptions that are held.
+    fn held(&self) -> usize {
+        let members = self.groups.iter().map(|group| group.members.len());
+        self.plain.len() + members.sum::<usize>()
     }
 
     /// At most this many deliveries.
@@ -83,6 +117,8 @@ pub struct MatchCache {
     slots: Vec<Slot>,
     hasher: RandomState,
     misses: usize,
+    /// Subscriptions in all slots.
+    held: usize,
     /// For subjects that are not remembered.
     scratch: Entry,
     /// Looked up since the last [`MatchCache::clear_if_idle`].
@@ -147,9 +183,26 @@ impl MatchCache {
         slot.bucket = bucket;
         slot.stamp = stamp;
         slot.filled = true;
+        let before = slot.entry.matches.held();
         slot.entry.matches.fill(interest, subject);
         slot.entry.allowed = may_publish();
+        self.held += slot.entry.matches.held();
+        self.held -= before;
+        if self.held > HELD_MAX {
+            self.keep_only(index);
+        }
         &self.slots[index].entry
+    }
+
+    /// Many receivers of many subjects are more than one link may hold.
+    #[cold]
+    fn keep_only(&mut self, index: usize) {
+        for (at, slot) in self.slots.iter_mut().enumerate() {
+            if at != index {
+                *slot = Slot::default();
+            }
+        }
+        self.held = self.slots[index].entry.matches.held();
     }
 
     #[cold]
@@ -163,6 +216,7 @@ impl MatchCache {
             let index = slot.hash as usize & mask;
             self.slots[index] = slot;
         }
+        self.held = self.slots.iter().map(|s| s.entry.matches.held()).sum();
     }
 
     /// Forgets everything.
@@ -170,6 +224,7 @@ impl MatchCache {
         self.slots = Vec::new();
         self.scratch = Entry::default();
         self.misses = 0;
+        self.held = 0;
     }
 
     /// Forgets everything if nothing was looked up since the last call.

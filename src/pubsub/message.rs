@@ -16,6 +16,8 @@ use super::subscription::Subscription;
 
 /// How many accounts one message may cross.
 pub const CROSSINGS_MAX: usize = 16;
+/// Deliveries after which a publisher lets others have their turn.
+const WORK_MAX: usize = 16 * 1024;
 
 /// A message as it is delivered; borrows from whoever published it.
 #[derive(Clone, Copy, Debug)]
@@ -60,8 +62,13 @@ impl Encoded {
     pub fn begin(&mut self, receivers: usize) {
         self.headed_made = false;
         self.plain_made = false;
-        self.shared.take();
+        self.end();
         self.receivers = receivers;
+    }
+
+    /// Forgets a shared body: what receivers have not written yet they hold themselves.
+    pub fn end(&mut self) {
+        self.shared.take();
     }
 
     /// The line for a receiver that understands headers or does not.
@@ -107,6 +114,8 @@ pub struct Batch {
     touched: Vec<Arc<Link>>,
     /// Somebody has more than three quarters of his limit waiting.
     behind: bool,
+    /// Receivers of what was published since the last flush.
+    work: usize,
     /// Subscriptions that received their last message.
     finished: Vec<Arc<Subscription>>,
     /// Accounts the present message has crossed.
@@ -128,6 +137,7 @@ impl Batch {
         Batch {
             touched: Vec::new(),
             behind: false,
+            work: 0,
             finished: Vec::new(),
             crossings: 0,
             requester,
@@ -145,8 +155,25 @@ impl Batch {
         self.behind = true;
     }
 
+    /// Notes that a message has that many receivers.
+    pub const fn note_work(&mut self, receivers: usize) {
+        self.work += receivers;
+    }
+
+    /// Enough was delivered for one turn: others want theirs.
+    pub const fn is_large(&self) -> bool {
+        self.work >= WORK_MAX
+    }
+
+    /// Gives memory back.
+    pub fn rest(&mut self) {
+        self.touched = Vec::new();
+        self.finished = Vec::new();
+    }
+
     /// Flushes what was touched; true if a receiver is behind.
     pub fn flush(&mut self) -> bool {
+        self.work = 0;
         for link in self.touched.drain(..) {
             link.flush();
         }
@@ -189,5 +216,12 @@ impl Batch {
     /// A seed for chance.
     pub fn next_random(&mut self) -> u64 {
         self.random.next_u64()
+    }
+}
+
+/// Whoever was touched counts on being flushed, also when its publisher leaves in between.
+impl Drop for Batch {
+    fn drop(&mut self) {
+        self.flush();
     }
 }

@@ -1,4 +1,4 @@
-//! The publish path: check, map, match, then deliver.
+//! The publish path: map, check, match, then deliver.
 
 use std::sync::Arc;
 
@@ -59,18 +59,6 @@ impl Publisher {
         permitted: bool,
         may_publish: impl Fn(&[u8]) -> bool,
     ) -> Published {
-        if self.account.has_mappings() {
-            return self.publish_mapped(message, permitted, may_publish);
-        }
-        self.publish_as_is(message, permitted, may_publish)
-    }
-
-    fn publish_as_is(
-        &mut self,
-        message: &Message<'_>,
-        permitted: bool,
-        may_publish: impl Fn(&[u8]) -> bool,
-    ) -> Published {
         let entry = self
             .cache
             .lookup(&self.account.interest, message.subject, || {
@@ -84,6 +72,7 @@ impl Publisher {
             return Published::NoReceiver;
         }
         self.encoded.begin(matches.receivers());
+        self.batch.note_work(matches.receivers());
         let delivered = deliver(
             message,
             matches,
@@ -91,6 +80,7 @@ impl Publisher {
             &mut self.batch,
             &mut self.random,
         );
+        self.encoded.end();
         self.batch.end_finished(&self.account);
         if delivered {
             Published::Delivered
@@ -100,31 +90,16 @@ impl Publisher {
     }
 
     /// The permission concerns the subject as published, the receivers that of the mapping.
-    fn publish_mapped(
-        &mut self,
-        message: &Message<'_>,
-        permitted: bool,
-        may_publish: impl Fn(&[u8]) -> bool,
-    ) -> Published {
-        if !permitted && !may_publish(message.subject) {
-            return Published::Denied;
+    /// What `subject` goes out as. Permissions and the rest are those of the answer.
+    pub fn map(&mut self, subject: &[u8]) -> Mapped {
+        if !self.account.has_mappings() {
+            return Mapped::Unchanged;
         }
-        let policy = self.account.policy();
         let random = &mut self.random;
-        match policy
+        let policy = self.account.policy();
+        policy
             .mappings
-            .map(message.subject, None, &mut |below| random.below(below))
-        {
-            Mapped::Unchanged => self.publish_as_is(message, true, may_publish),
-            Mapped::Dropped => Published::NoReceiver,
-            Mapped::To(subject) => {
-                let mapped = Message {
-                    subject: &subject,
-                    ..*message
-                };
-                self.publish_as_is(&mapped, true, may_publish)
-            }
-        }
+            .map(subject, None, &mut |below| random.below(below))
     }
 
     /// Forgets cached matches: permissions or account have changed.
@@ -135,5 +110,7 @@ impl Publisher {
     /// Gives memory back if nothing was published since the last call.
     pub fn rest(&mut self) {
         self.cache.clear_if_idle();
+        self.encoded = Encoded::default();
+        self.batch.rest();
     }
 }

@@ -136,7 +136,17 @@ impl Subscription {
         self.max.load(Ordering::Relaxed)
     }
 
-    /// Limits the deliveries (`UNSUB sid max`).
+    /// Limits the deliveries (`UNSUB sid max`), under the sink's lock; false if there were
+    /// as many already: the caller ends it.
+    pub fn limit(&self, max: u64) -> bool {
+        let is_later = self.delivered() < max;
+        if is_later {
+            self.set_max(max);
+        }
+        is_later
+    }
+
+    /// Sets the limit of one that receives nothing yet.
     pub fn set_max(&self, max: u64) {
         self.max.store(max, Ordering::Relaxed);
     }

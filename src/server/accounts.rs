@@ -43,11 +43,12 @@ fn apply_some(
     checked: &account::Accounts,
     is_wanted: impl Fn(&account::Account) -> bool,
 ) {
+    let system = checked.system().map(|system| system.name.as_str());
     let wanted = checked.iter().filter(|spec| is_wanted(spec));
     let wanted: Vec<Arc<Account>> = wanted
         .map(|spec| {
             let account = live.get_or_create(&spec.name);
-            account.set_policy(policy(spec));
+            account.set_policy(policy(spec, system == Some(&spec.name)));
             account
         })
         .collect();
@@ -57,13 +58,14 @@ fn apply_some(
     }
 }
 
-fn policy(spec: &account::Account) -> Policy {
+fn policy(spec: &account::Account, is_system: bool) -> Policy {
     Policy {
         limits: spec.limits,
         mappings: spec.mappings.clone(),
         stream_imports: spec.stream_imports.iter().cloned().map(Arc::new).collect(),
         service_imports: spec.service_imports.iter().cloned().map(Arc::new).collect(),
         exports: spec.exports.clone(),
+        is_system,
     }
 }
 

@@ -14,7 +14,9 @@ use super::events::Events;
 use super::identity::Identity;
 use super::live::Live;
 use super::tls::{ClientTls, TlsConfigError, TlsState};
-use super::{ConfigSource, Configuration, Server, accounts, facts, info, listeners, system};
+use super::{
+    ConfigSource, Configuration, Server, accounts, facts, info, listeners, memory, system,
+};
 use crate::account::{self, AccountSpec};
 use crate::auth::decision::{AccessSpec, Directory, DirectoryError, DirectorySpec, UserGroup};
 use crate::client::observer::Observer;
@@ -35,15 +37,12 @@ use crate::net;
 use crate::pubsub::accounts::Accounts;
 use crate::tasks::{self, Shards};
 use crate::telemetry::InstallError;
-use crate::vfs;
-use crate::vfs::real::RealVfs;
+use crate::vfs::{self, real::RealVfs};
 
 /// How often it is looked what is due.
 const TICK: Duration = Duration::from_millis(250);
 /// Time to log in when none is configured.
 const AUTH_TIMEOUT: Duration = Duration::from_secs(2);
-/// Bytes all links together may have waiting when the machine does not say how large it is.
-const PENDING_TOTAL_MAX: usize = 1 << 30;
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -165,7 +164,10 @@ impl Server {
             tasks: Mutex::default(),
             _shards: Arc::clone(&shards),
         });
-        let mut background = vec![keep_time(Arc::clone(&events), Arc::clone(&front))];
+        let mut background = vec![
+            keep_time(Arc::clone(&events), Arc::clone(&front)),
+            keep_total(Arc::clone(&front)),
+        ];
         background.extend(system::answer_requests(&server, &events, &monitor));
         if let Some(listener) = monitoring {
             let port = http::Server::new(monitor, &http_base_path, None, http::Limits::default());
@@ -203,6 +205,20 @@ fn keep_time(events: Arc<Events>, front: Arc<Front>) -> JoinHandle<()> {
                 account.replies.prune(now);
             }
             front.clients.cut_worst(&front.total);
+        }
+    })
+}
+
+/// Cuts the worst offenders as soon as all links together hold too much.
+fn keep_total(front: Arc<Front>) -> JoinHandle<()> {
+    tasks::spawn(async move {
+        loop {
+            front.total.passed().await;
+            let cut = front.clients.cut_worst(&front.total);
+            tracing::warn!(
+                "{cut} slow consumers closed: more than {} bytes were waiting in all",
+                front.total.bytes_max()
+            );
         }
     })
 }
@@ -335,9 +351,10 @@ pub(super) fn client_options(options: &Options) -> ClientOptions {
     }
 }
 
+/// What is configured, or a quarter of the memory there is.
 fn pending_total_max(options: &Options) -> usize {
     match usize::try_from(options.limits.max_pending_total) {
-        Ok(0) | Err(_) => PENDING_TOTAL_MAX,
+        Ok(0) | Err(_) => memory::available(&RealVfs) / 4,
         Ok(max) => max,
     }
 }

@@ -15,7 +15,8 @@ use crate::protocol::info::Info;
 /// The stream API level: no streams yet, so the lowest.
 const API_LEVEL: u64 = 0;
 
-/// INFO for everybody; a client's own fields are added when it connects.
+/// INFO for everybody; a client's own fields are added when it connects. A server on its
+/// own has no `connect_urls`: there is nowhere else to go.
 pub fn build(
     options: &Options,
     identity: &Identity,

@@ -126,7 +126,7 @@ async fn serve_client(
         link.send(&ClientError::MaximumConnections.line());
         link.close(reason);
         front.observer().closed(&client, reason, &[]);
-        Box::pin(driver::linger(&mut reader, &link)).await;
+        Box::pin(driver::say_last_words(&mut reader, &link)).await;
         return;
     }
     front.clients.insert(Arc::clone(&client));
@@ -134,9 +134,9 @@ async fn serve_client(
     let session = ClientSession::new(Arc::clone(&front), client);
     let driving = DriverOptions {
         write_deadline: options.write_deadline,
+        write_retry: options.write_retry,
     };
     driver::drive(reader, link, session, driving).await;
-    front.clients.cut_worst(&front.total);
 }
 
 /// 11 random bytes as text, where somebody may sign them.

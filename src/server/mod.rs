@@ -18,6 +18,7 @@ pub mod info;
 pub mod listeners;
 pub mod live;
 pub mod logging;
+pub mod memory;
 pub mod reload;
 pub mod run;
 pub mod secure;

@@ -24,7 +24,7 @@ impl Server {
     pub async fn shutdown(&self) {
         tracing::info!("{}", banner::SHUTDOWN);
         self.live.is_ready.store(false, Ordering::Relaxed);
-        self.stop_accepting();
+        self.stop_accepting().await;
         self.events.shutdown();
         for client in self.front.clients.all() {
             client.link.close(CloseReason::ServerShutdown);
@@ -48,7 +48,7 @@ impl Server {
         tracing::info!("{}", banner::LAME_DUCK);
         self.front.lame_duck.store(true, Ordering::Relaxed);
         self.events.lame_duck();
-        self.stop_accepting();
+        self.stop_accepting().await;
         if self.front.clients.is_empty() {
             return self.shutdown().await;
         }
@@ -77,9 +77,12 @@ impl Server {
         self.shutdown().await;
     }
 
-    fn stop_accepting(&self) {
-        if let Some(acceptor) = self.acceptor.lock().take() {
+    /// Returns when nobody can connect any more: the port is closed only once the task is gone.
+    async fn stop_accepting(&self) {
+        let acceptor = self.acceptor.lock().take();
+        if let Some(acceptor) = acceptor {
             acceptor.abort();
+            let _ = acceptor.await;
         }
     }
 }

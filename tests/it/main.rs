@@ -9,3 +9,4 @@ mod authorization;
 mod process;
 mod secrets;
 mod tls;
+mod wire;

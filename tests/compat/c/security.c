@@ -63,11 +63,15 @@ static void auth_keys(void) {
     admitted("nkey", "nkey", nkey(contract("AUTH_NKEY_PUBLIC"), contract("AUTH_NKEY_SEED")));
     refused("nkey_signed_by_another", "nkey", nkey(contract("AUTH_NKEY_PUBLIC"), contract("AUTH_NKEY_SEED_UNKNOWN")), no);
     refused("no_nkey", "nkey", options(NULL), no);
-    admitted("credentials", "jwt", credentials("AUTH_CREDS"));
-    refused("credentials_of_an_unknown_account", "jwt", credentials("AUTH_CREDS_UNKNOWN"), no);
-    refused("expired_credentials", "jwt", credentials("AUTH_CREDS_EXPIRED"), no);
     admitted("no_auth_user_needs_nothing", "accounts", options(NULL));
     refused("and_still_knows_a_wrong_password", "accounts", user("alpha", "nope", NULL), no);
+}
+
+static void auth_credentials(void) {
+    const natsStatus no = NATS_CONNECTION_AUTH_FAILED;
+    admitted("right", "jwt", credentials("AUTH_CREDS"));
+    refused("of_an_unknown_account", "jwt", credentials("AUTH_CREDS_UNKNOWN"), no);
+    refused("expired", "jwt", credentials("AUTH_CREDS_EXPIRED"), no);
 }
 
 static natsOptions *secure(const char *authority) {
@@ -185,6 +189,7 @@ static void responses(void) {
 const scenario security_scenarios[] = {
     {"auth/tokens_and_users", auth_tokens_and_users},
     {"auth/keys", auth_keys},
+    {"auth/credentials", auth_credentials},
     {"tls/connections", tls},
     {"permissions/rights", permissions},
     {"permissions/responses", responses},

@@ -26,6 +26,9 @@ type T struct {
 // abort ends a scenario whose next step would make no sense.
 type abort struct{ why string }
 
+// unbuilt ends a scenario as skipped: it needs a server this product does not have yet.
+type unbuilt struct{ sentence string }
+
 // runScenario reports whether every assertion held. A panic, be it ours or the
 // library's, is one failed assertion named after the scenario.
 func runScenario(env *environment, s scenario) bool {
@@ -36,6 +39,8 @@ func runScenario(env *environment, s scenario) bool {
 			case nil:
 			case abort:
 				t.report("completes", false, cause.why)
+			case unbuilt:
+				t.skip(cause.sentence)
 			default:
 				t.report("completes", false, fmt.Sprint("panic: ", cause))
 			}
@@ -117,6 +122,9 @@ func (t *T) server(name string) server {
 	s, ok := t.env.Servers[name]
 	if !ok {
 		panic(abort{"the harness has no server " + name})
+	}
+	if s.Unbuilt != "" {
+		panic(unbuilt{s.Unbuilt})
 	}
 	return s
 }

@@ -41,6 +41,7 @@ type server struct {
 	Port    int    `json:"port"`
 	Name    string `json:"name"`
 	Monitor string `json:"monitor"`
+	Unbuilt string `json:"unbuilt"` // instead of all others: why there is no such server yet
 }
 
 func loadEnv(path string) (*environment, error) {

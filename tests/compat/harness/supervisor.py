@@ -20,8 +20,16 @@ RELOAD_DEADLINE_S = 10
 POLL_S = 0.01
 
 
+# How a server says that it lacks what its configuration asks for; the sentence ends with the line.
+UNBUILT = re.compile(r"(?:^|: )([^:\\\n]*\bnot part of this release\b[^\\\n]*)", re.MULTILINE)
+
+
 class ServerError(Exception):
     """A server did not do what it was asked to; the text says which and what."""
+
+
+class Unbuilt(Exception):
+    """A server refused its configuration as something it does not have yet; the text is its sentence."""
 
 
 def wait_for(what, deadline_s, condition):
@@ -80,6 +88,9 @@ class Server:
 
     def _ports(self):
         if self.process.poll() is not None:
+            said = UNBUILT.search(self.log.read_text(errors="replace"))
+            if said:
+                raise Unbuilt(said[1].strip())
             raise ServerError(f"{self.name} ended with {self.process.returncode}: {self.tail()}")
         for path in self.folder.glob("*.ports"):
             try:
@@ -164,11 +175,13 @@ class Fleet:
     """All servers of one language's run. A context manager: leaving stops every process.
 
     A server that does not start is a finding (`unstarted`, by name with the reason),
-    not the end of the run: the scenarios of the others still say something.
+    not the end of the run: the scenarios of the others still say something. One that
+    says of itself that it lacks the feature is `unbuilt`, if that is allowed for its
+    name (`may_be_unbuilt`); else that is a finding, too.
     """
 
-    def __init__(self, command, servers, material, folder: Path):
-        self.unstarted = {}
+    def __init__(self, command, servers, material, folder: Path, may_be_unbuilt=frozenset()):
+        self.unstarted, self.unbuilt, self.may_be_unbuilt = {}, {}, may_be_unbuilt
         self.servers = {name: Server(name, command, variants(material), folder / name)
                         for name, variants in servers.items()}
 
@@ -176,14 +189,24 @@ class Fleet:
         routed = [server for server in self.servers.values() if ROUTE.search(server.variants["base"])]
         try:
             self._start([server for server in self.servers.values() if server not in routed])
-            for server in routed:
-                server.variants = {variant: ROUTE.sub(lambda found: self.servers[found[1]].route or "none", text)
-                                   for variant, text in server.variants.items()}
-            self._start(routed)
+            self._start([server for server in routed if self._fill_in_routes(server)])
         except BaseException:
             self._stop()
             raise
         return self
+
+    def _fill_in_routes(self, server):
+        """Writes the addresses of its peers into a configuration; without a peer it shares that one's fate."""
+        for peer in ROUTE.findall(server.variants["base"]):
+            if peer in self.unbuilt:
+                self.unbuilt[server.name] = self.unbuilt[peer]
+                return False
+            if peer in self.unstarted:
+                self.unstarted[server.name] = f"{peer} did not start"
+                return False
+        server.variants = {variant: ROUTE.sub(lambda found: self.servers[found[1]].route, text)
+                           for variant, text in server.variants.items()}
+        return True
 
     def _start(self, servers):
         for server in servers:
@@ -191,9 +214,20 @@ class Fleet:
         for server in servers:
             try:
                 server.await_ready()
+            except Unbuilt as sentence:
+                pile = self.unbuilt if server.name in self.may_be_unbuilt else self.unstarted
+                pile[server.name] = str(sentence)
+                server.stop()
             except ServerError as error:
                 self.unstarted[server.name] = str(error)
                 server.stop()
+
+    def describe(self):
+        """The servers' part of the contract's JSON."""
+        described = {name: server.describe() for name, server in self.servers.items()
+                     if name not in self.unstarted and name not in self.unbuilt}
+        described.update({name: {"unbuilt": sentence} for name, sentence in self.unbuilt.items()})
+        return described
 
     def __exit__(self, *_):
         self._stop()

@@ -47,7 +47,8 @@ fn run_as(name: &str, line: &str) -> Said {
     }
 }
 
-// Texts and codes are those of nats-server 2.15.1 where its name is used.
+// Texts and codes are those of nats-server 2.15.1 where its name is used; errors may say
+// more than it does about the place.
 #[test]
 fn called_nats_server_it_says_what_that_says() {
     let check = |line: &str, out: &str, err: &str, code: i32| {
@@ -93,7 +94,7 @@ fn called_nats_server_it_says_what_that_says() {
     check(
         "-c grace.conf",
         "",
-        "nats-server: lame duck grace period (40s) should be strictly lower than lame duck duration (30s)\n",
+        "nats-server: grace.conf:2:1: lame duck grace period (40s) should be strictly lower than lame duck duration (30s)\n",
         1,
     );
     check(

@@ -163,7 +163,7 @@ impl Drop for Process {
 }
 
 fn with_log(dir: &Path, config: &str) -> String {
-    match config.contains("logfile") {
+    match config.contains("logfile:") {
         true => config.replace("DIR", dir.to_str().unwrap()),
         false => format!(
             "logfile: '{0}/log'\n{1}",

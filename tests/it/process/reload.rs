@@ -120,22 +120,6 @@ fn a_new_ping_interval_holds_for_clients_that_are_there() {
 }
 
 #[test]
-fn tracing_is_switched_on_and_off() {
-    let process = Process::start("");
-    let mut client = process.client();
-    process.reload("trace: true\nmax_traced_msg_len: 3");
-    client.send("PUB x 5\nabcde");
-    client.until_pong();
-    process.wait_for("log", "[PUB x 5]");
-    process.wait_for("log", "[\"abc...\"]");
-    process.reload("");
-    let before = process.read("log").len();
-    client.send("PUB y 5\nabcde");
-    client.until_pong();
-    assert!(!process.read("log")[before..].contains("[TRC]"));
-}
-
-#[test]
 fn pid_and_ports_files_move() {
     let process = Process::start("");
     // The flags of this process name both; they win over the file, also now.

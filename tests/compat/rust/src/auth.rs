@@ -7,6 +7,7 @@ crate::scenarios! {
     "auth/tokens" => tokens,
     "auth/users" => users,
     "auth/keys" => keys,
+    "auth/credentials" => credentials,
     "auth/no_auth_user" => no_auth_user,
     "auth/reload" => reload,
 }
@@ -72,27 +73,20 @@ async fn keys(t: &Test) -> Outcome {
     )
     .await;
     refused(t, "no_nkey", "nkey", options()).await;
-    admitted(
-        t,
-        "credentials",
-        "jwt",
-        options().credentials_file(t.auth("creds")).await?,
-    )
-    .await;
+    Ok(())
+}
+
+async fn credentials(t: &Test) -> Outcome {
+    let file = async |leaf| options().credentials_file(t.auth(leaf)).await;
+    admitted(t, "right", "jwt", file("creds").await?).await;
     refused(
         t,
-        "credentials_of_an_unknown_account",
+        "of_an_unknown_account",
         "jwt",
-        options().credentials_file(t.auth("creds_unknown")).await?,
+        file("creds_unknown").await?,
     )
     .await;
-    refused(
-        t,
-        "expired_credentials",
-        "jwt",
-        options().credentials_file(t.auth("creds_expired")).await?,
-    )
-    .await;
+    refused(t, "expired", "jwt", file("creds_expired").await?).await;
     Ok(())
 }
 

@@ -3,9 +3,10 @@
 //! A step that is not the subject of a test is followed by `?`; its error ends
 //! the scenario with one failed assertion.
 
-use crate::contract::Contract;
+use crate::contract::{Contract, Unbuilt};
 use async_nats::{Client, ConnectError, ConnectOptions, Event, Message, Subscriber};
 use futures_util::StreamExt;
+use std::any::Any;
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
@@ -55,7 +56,14 @@ pub async fn run(
     match timeout(SCENARIO_LIMIT, &mut task).await {
         Ok(Ok(Ok(()))) => {}
         Ok(Ok(Err(error))) => test.is("completes", false, error.to_string()),
-        Ok(Err(panic)) => test.is("completes", false, panic.to_string()),
+        Ok(Err(ended)) => match ended
+            .try_into_panic()
+            .map(|panic| panic.downcast::<Unbuilt>())
+        {
+            Ok(Ok(sentence)) => println!("skip {scenario}: {}", sentence.0),
+            Ok(Err(panic)) => test.is("completes", false, panic_text(&*panic)),
+            Err(cancelled) => test.is("completes", false, cancelled.to_string()),
+        },
         Err(_) => {
             task.abort();
             test.is(
@@ -66,6 +74,13 @@ pub async fn run(
         }
     }
     !test.failed.load(Ordering::Relaxed)
+}
+
+/// What a panic said, as far as it was text.
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or(panic.downcast_ref::<&str>().copied())
+        .unwrap_or("panicked")
 }
 
 impl Test {

@@ -11,10 +11,24 @@ use tokio::net::TcpStream;
 #[derive(Deserialize)]
 pub struct Contract {
     control: String,
-    servers: HashMap<String, Server>,
+    servers: HashMap<String, Entry>,
     pub tls: HashMap<String, String>,
     pub auth: HashMap<String, String>,
 }
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Entry {
+    /// What the server said when it refused its configuration.
+    Unbuilt {
+        unbuilt: String,
+    },
+    Running(Server),
+}
+
+/// Panic payload that ends a scenario as skipped: it needs a server this product
+/// does not have yet.
+pub struct Unbuilt(pub String);
 
 #[derive(Deserialize)]
 pub struct Server {
@@ -31,9 +45,13 @@ impl Contract {
     }
 
     pub fn server(&self, name: &str) -> &Server {
-        self.servers
-            .get(name)
-            .unwrap_or_else(|| panic!("the harness has no server {name}"))
+        match self.servers.get(name) {
+            Some(Entry::Running(server)) => server,
+            Some(Entry::Unbuilt { unbuilt }) => {
+                std::panic::resume_unwind(Box::new(Unbuilt(unbuilt.clone())))
+            }
+            None => panic!("the harness has no server {name}"),
+        }
     }
 
     /// Asks the harness to do something; returns when it has happened.
