@@ -233,6 +233,11 @@ impl Directory {
         self.is_auth_configured() && self.access.no_auth_user.is_none()
     }
 
+    /// A user of that name or with that public key is configured, one of several.
+    pub fn knows(&self, name: &str) -> bool {
+        self.known.users.contains_key(name) || self.known.nkeys.contains_key(name)
+    }
+
     /// INFO must carry a nonce, for somebody may sign it.
     pub fn needs_nonce(&self) -> bool {
         !self.known.nkeys.is_empty()

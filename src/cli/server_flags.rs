@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::cli::{UNBUILT_EXIT, say, signal};
 use crate::config::flags::{self, Flags, Show};
-use crate::server::run::start_blocking;
+use crate::server::run::{Ended, start_blocking};
 use crate::server::source::{Loaded, Source, lines};
 use crate::server::version;
 use crate::vfs::Vfs;
@@ -85,7 +85,8 @@ pub fn run(program: Program, args: &[String]) -> ExitCode {
         Err(said) => return say(&said.out, &said.err, said.code),
     };
     match start_blocking(program.name(), program.version(), loaded, source) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Ended::InOrder) => ExitCode::SUCCESS,
+        Ok(Ended::Failed) => ExitCode::FAILURE,
         Err(error) => say("", &format!("{}: {error}\n", program.name()), 1),
     }
 }

@@ -210,21 +210,20 @@ impl ClientSession {
         }
     }
 
-    /// Users have changed: is the client still somebody, and the same?
+    /// Users have changed: is the client still somebody, and the same? While somebody waits
+    /// for the decision on his first credentials, the question is asked again after it.
     pub(super) fn reauthorize(&mut self) {
-        if !matches!(self.phase, Phase::Active) {
-            return;
+        match self.phase {
+            Phase::Active => {}
+            Phase::Expecting => return,
+            Phase::Verifying { .. } => {
+                self.is_stale = true;
+                return;
+            }
         }
         match self.front.login.decide(&self.credentials(&self.connect)) {
             Outcome::Accepted(user) => self.rebind(&user),
-            Outcome::Refused(reason) => {
-                self.log_refused("");
-                tracing::debug!(link = self.client.label(), "refused: {reason}");
-                self.fail(
-                    ClientError::AuthorizationViolation,
-                    CloseReason::AuthenticationFailure,
-                );
-            }
+            Outcome::Refused(reason) => self.expel(reason),
             // A right password stays right unless it was changed; it is asked again.
             Outcome::Later(decided) => {
                 self.phase = Phase::Verifying {
@@ -235,14 +234,35 @@ impl ClientSession {
         }
     }
 
-    pub(super) fn rebind(&mut self, user: &Arc<User>) {
-        if *self.account().name != *user.account {
-            return self.close(CloseReason::ClientClosed);
+    /// The client is no longer who it was. A user that is gone hears nothing and may come
+    /// back as somebody else; one whose credentials have changed hears that.
+    fn expel(&mut self, reason: RefuseReason) {
+        let user = self.client.details().user;
+        let directory = self.front.login.directory();
+        match user {
+            Some(user) if !user.name.is_empty() && !directory.knows(&user.name) => {
+                self.close(CloseReason::ClientClosed);
+            }
+            _ => self.refuse(reason),
         }
-        let account = Arc::clone(self.account());
-        let old = std::mem::take(&mut *self.client.subscriptions.lock());
+    }
+
+    /// Takes up what has changed of the user and the account. Nothing changes on the way of
+    /// messages if neither has.
+    pub(super) fn rebind(&mut self, user: &Arc<User>) {
+        let account = self.front.accounts.get(&user.account);
+        let Some(account) = account.filter(|account| Arc::ptr_eq(account, self.account())) else {
+            return self.close(CloseReason::ClientClosed);
+        };
+        let previous = self.client.details().user;
         self.client
             .update(|details| details.user = Some(Arc::clone(user)));
+        self.phase = Phase::Active;
+        self.set_limits(&account);
+        if previous.is_some_and(|previous| previous.permissions_spec == user.permissions_spec) {
+            return;
+        }
+        let old = std::mem::take(&mut *self.client.subscriptions.lock());
         self.bind(user, &account);
         // Every subscription is made anew under the new permissions, or taken away.
         for BySid(subscription) in old {

@@ -63,6 +63,8 @@ pub struct ClientSession {
     pub(super) publisher: Option<Publisher>,
     pub(super) sink: Arc<ClientSink>,
     pub(super) is_system: bool,
+    /// Users have changed while a decision was waited for.
+    pub(super) is_stale: bool,
     random: Random,
     /// Bytes of protocol answers waiting for the end of the batch.
     replied: bool,
@@ -122,6 +124,7 @@ impl ClientSession {
             phase: Phase::Expecting,
             publisher: None,
             is_system: false,
+            is_stale: false,
             random,
             replied: false,
             ended: false,
@@ -183,7 +186,7 @@ impl ClientSession {
     }
 
     /// What the parser may let through, by options, account and CONNECT.
-    fn set_limits(&mut self, account: &Account) {
+    pub(super) fn set_limits(&mut self, account: &Account) {
         let account_max = account.limits().payload_bytes_max;
         let account_max = account_max.and_then(|max| usize::try_from(max).ok());
         let payload_max = self.options.payload_max;
@@ -417,15 +420,19 @@ impl Session for ClientSession {
     }
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Phase::Verifying { decided, again } = &mut self.phase else {
-            return Poll::Ready(());
-        };
-        let again = *again;
-        let decided = std::task::ready!(Pin::new(decided).poll(cx));
-        let decided = decided.unwrap_or(Err(RefuseReason::Invalid));
-        match decided {
-            Ok(user) if again => self.rebind(&user),
-            decided => self.on_decided(decided),
+        while let Phase::Verifying { decided, again } = &mut self.phase {
+            let again = *again;
+            let decided = std::task::ready!(Pin::new(decided).poll(cx));
+            let decided = decided.unwrap_or(Err(RefuseReason::Invalid));
+            // Whatever comes of it, nothing is waited for any more.
+            self.phase = Phase::Expecting;
+            match decided {
+                Ok(user) if again => self.rebind(&user),
+                decided => self.on_decided(decided),
+            }
+            if std::mem::take(&mut self.is_stale) {
+                self.reauthorize();
+            }
         }
         if std::mem::take(&mut self.replied) {
             self.client.link.flush();

@@ -125,7 +125,19 @@ impl ClientSession {
         let permission = user.permissions.can_subscribe(old.filter(), old.queue());
         account.unsubscribe(old);
         if permission == permissions::Subscribe::Denied {
-            return self.warn(ClientError::PermissionRemoved(old.filter(), old.sid()));
+            let text = String::from_utf8_lossy;
+            let queue = old
+                .queue()
+                .map(|queue| format!(" using queue \"{}\"", text(queue)));
+            tracing::info!(
+                "Removed sub \"{}\"{} (sid \"{}\") for User \"{}\" - not authorized",
+                text(old.filter()),
+                queue.unwrap_or_default(),
+                text(old.sid()),
+                user.name
+            );
+            let removed = ClientError::PermissionRemoved(old.filter(), old.queue(), old.sid());
+            return self.reply(&removed.line());
         }
         let sink: Arc<dyn Sink> = Arc::clone(&self.sink) as Arc<dyn Sink>;
         let is_filtered = permission == permissions::Subscribe::AllowedFiltered;

@@ -56,8 +56,8 @@ pub enum ClientError<'a> {
     QueuePermission(&'a [u8], &'a [u8]),
     /// SUB with more tokens than `max_sub_tokens`.
     TooManyTokens(&'a [u8]),
-    /// A reload took the permission away: subject, sid.
-    PermissionRemoved(&'a [u8], &'a [u8]),
+    /// A reload took the permission away: subject, queue group, sid.
+    PermissionRemoved(&'a [u8], Option<&'a [u8]>, &'a [u8]),
 }
 
 impl ClientError<'_> {
@@ -100,8 +100,12 @@ impl ClientError<'_> {
             Self::TooManyTokens(subject) => {
                 return violation("Subscription to", subject) + ", too many tokens";
             }
-            Self::PermissionRemoved(subject, sid) => {
+            Self::PermissionRemoved(subject, queue, sid) => {
                 let mut text = violation("Subscription to", subject);
+                if let Some(queue) = queue {
+                    text.push_str(" using queue ");
+                    text.push_str(&quoted(queue));
+                }
                 text.push_str(" (sid ");
                 text.push_str(&quoted(sid));
                 text.push(')');
@@ -204,8 +208,12 @@ mod tests {
             "Permissions Violation for Subscription to \"a.b\", too many tokens",
         );
         check(
-            E::PermissionRemoved(b"s", b"7"),
+            E::PermissionRemoved(b"s", None, b"7"),
             "Permissions Violation for Subscription to \"s\" (sid \"7\")",
+        );
+        check(
+            E::PermissionRemoved(b"s", Some(b"q"), b"7"),
+            "Permissions Violation for Subscription to \"s\" using queue \"q\" (sid \"7\")",
         );
     }
     #[test]

@@ -29,6 +29,9 @@ pub const EXIT: &str = "Server Exiting..";
 /// The first line of lame duck mode.
 pub const LAME_DUCK: &str = "Entering lame duck mode, stop accepting new clients";
 
+/// Lame duck mode after its grace period.
+pub const CLOSING: &str = "Closing existing clients";
+
 /// The first lines.
 pub fn start_lines(facts: Facts<'_>) -> Vec<String> {
     let mut lines = vec![

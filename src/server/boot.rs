@@ -14,7 +14,9 @@ use super::events::Events;
 use super::identity::Identity;
 use super::live::Live;
 use super::tls::{ClientTls, TlsConfigError, TlsState};
-use super::{ConfigSource, Configuration, Server, facts, info, listeners, memory, system};
+use super::{
+    ConfigSource, Configuration, Server, accounts, facts, info, listeners, memory, system,
+};
 use crate::account::{self, AccountSpec};
 use crate::auth::decision::{AccessSpec, Directory, DirectoryError, DirectorySpec, UserGroup};
 use crate::client::observer::Observer;
@@ -32,7 +34,7 @@ use crate::monitor::source::Source;
 use crate::monitor::statsz_schedule::StatszSchedule;
 use crate::monitor::{Monitor, http, system_events};
 use crate::net;
-use crate::pubsub::accounts::{Accounts, Policy};
+use crate::pubsub::accounts::Accounts;
 use crate::tasks::{self, Shards};
 use crate::telemetry::InstallError;
 use crate::vfs::{self, real::RealVfs};
@@ -99,7 +101,7 @@ impl Server {
         let directory = directory(&options)?;
         let checked = checked_accounts(&options)?;
         let accounts = Arc::new(Accounts::new([]));
-        apply_accounts(&accounts, &checked);
+        accounts::apply(&accounts, &checked);
 
         let tls = Arc::new(ClientTls::default());
         tls.set(TlsState::new(&options, &RealVfs)?);
@@ -156,6 +158,7 @@ impl Server {
             events: Arc::clone(&events),
             known: Mutex::new(known),
             ports_file: Mutex::new(None),
+            reloading: Mutex::new(()),
             tls: Arc::clone(&tls),
             acceptor: Mutex::new(None),
             tasks: Mutex::default(),
@@ -321,24 +324,6 @@ pub(super) fn checked_accounts(options: &Options) -> Result<account::Accounts, S
         });
         StartError::Config(errors.collect())
     })
-}
-
-/// Makes the live accounts what the checked ones say.
-pub(super) fn apply_accounts(accounts: &Accounts, checked: &account::Accounts) {
-    let system = checked.system().map(|system| system.name.as_str());
-    for spec in checked.iter() {
-        accounts.get_or_create(&spec.name).set_policy(Policy {
-            limits: spec.limits,
-            mappings: spec.mappings.clone(),
-            stream_imports: spec.stream_imports.iter().cloned().map(Arc::new).collect(),
-            service_imports: spec.service_imports.iter().cloned().map(Arc::new).collect(),
-            exports: spec.exports.clone(),
-            is_system: system == Some(spec.name.as_str()),
-        });
-    }
-    for account in accounts.all() {
-        account.wire(accounts);
-    }
 }
 
 /// Limits and timers of clients.

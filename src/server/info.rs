@@ -1,4 +1,8 @@
-//! What INFO says.
+//! What INFO says to every client of the listener.
+//!
+//! Separate because a start, a reload and lame duck mode all build it, from the options and
+//! what is known of the running server. `connect_urls` stays empty: a server that runs
+//! alone knows of no other place to connect to.
 
 use std::net::SocketAddr;
 
@@ -47,19 +51,55 @@ pub fn build(
     }
 }
 
-/// Host and port clients are told.
+/// Host and port clients are told: `client_advertise` (`host`, `host:port`, `[v6]:port`), or
+/// where the listener is. An advertised port of 0 or none is that of the listener.
 fn advertised(advertise: Option<&str>, host: Option<&str>, address: SocketAddr) -> (String, u16) {
-    match advertise {
-        Some(text) => match text
-            .rsplit_once(':')
-            .map(|(host, port)| (host, port.parse()))
-        {
-            Some((host, Ok(port))) => (host.trim_matches(['[', ']']).to_owned(), port),
-            _ => (text.to_owned(), address.port()),
-        },
-        None => (
-            host.map_or_else(|| address.ip().to_string(), str::to_owned),
-            address.port(),
-        ),
+    let Some(text) = advertise.filter(|text| !text.is_empty()) else {
+        let host = host.map_or_else(|| address.ip().to_string(), str::to_owned);
+        return (host, address.port());
+    };
+    let (host, port) = split(text);
+    let port = port
+        .and_then(|port| port.parse().ok())
+        .filter(|port| *port != 0);
+    (host.to_owned(), port.unwrap_or(address.port()))
+}
+
+/// Host and port of an address, if it has one.
+fn split(text: &str) -> (&str, Option<&str>) {
+    if let Some((host, rest)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return (host, rest.strip_prefix(':'));
+    }
+    match text.split_once(':') {
+        Some((host, port)) if !port.contains(':') => (host, Some(port)),
+        // No colon, or an IPv6 address without brackets.
+        _ => (text, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // What nats-server 2.15.1 says with these settings.
+    #[test]
+    fn clients_are_told_the_advertised_address_or_that_of_the_listener() {
+        let listener: SocketAddr = "0.0.0.0:4222".parse().unwrap();
+        for (advertise, expected) in [
+            (None, ("0.0.0.0", 4222)),
+            (Some(""), ("0.0.0.0", 4222)),
+            (Some("h"), ("h", 4222)),
+            (Some("h:99"), ("h", 99)),
+            (Some("h:0"), ("h", 4222)),
+            (Some("1.2.3.4:99"), ("1.2.3.4", 99)),
+            (Some("[::1]:99"), ("::1", 99)),
+            (Some("[::1]"), ("::1", 4222)),
+            (Some("fd00::2"), ("fd00::2", 4222)),
+        ] {
+            let (host, port) = advertised(advertise, None, listener);
+            assert_eq!((host.as_str(), port), expected, "{advertise:?}");
+        }
+        let (host, _) = advertised(None, Some("localhost"), listener);
+        assert_eq!(host, "localhost");
     }
 }

@@ -7,6 +7,7 @@
 //! Invariants: nothing listens before everything it needs is there; a server that failed
 //! to start leaves nothing behind; a reload happens as a whole or not at all.
 
+pub mod accounts;
 pub mod banner;
 pub mod boot;
 pub mod events;
@@ -61,6 +62,10 @@ pub trait ConfigSource: Send + Sync {
     /// # Errors
     /// What is wrong, for a person.
     fn apply_logging(&self, options: &Options) -> Result<(), String>;
+
+    /// Writes the files by which `server` shows itself, as far as they have changed. What
+    /// cannot be written is logged. A server that is no process has no such files.
+    fn apply_files(&self, _server: &Server, _pid_file: bool, _ports_file: bool) {}
 }
 
 /// A running server.
@@ -80,8 +85,10 @@ pub struct Server {
     live: Arc<live::Live>,
     events: Arc<events::Events>,
     known: Mutex<facts::Known>,
-    /// Written by `run`, removed with the server.
+    /// Written by `run` and reloads, removed at the end.
     ports_file: Mutex<Option<files::PortsFile>>,
+    /// Reloads come one after the other.
+    reloading: Mutex<()>,
     /// TLS of the listener for clients.
     tls: Arc<tls::ClientTls>,
     acceptor: Mutex<Option<JoinHandle<()>>>,

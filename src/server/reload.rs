@@ -1,21 +1,33 @@
 //! Carrying out a reload: the configuration is read again, the difference is planned, and
 //! either everything of it happens or nothing.
+//!
+//! ```text
+//! load ─► plan ─► accounts, users, certificates, log: whatever may fail is tried
+//!                   └─► options ─► accounts ─► users ─► INFO ─► orders to clients
+//! ```
+//!
+//! Invariants: reloads come one after the other; after the log has been set up nothing
+//! fails; a client that nothing concerns keeps its subscriptions, so it misses nothing.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::boot::{self, StartError};
 use super::tls::TlsState;
-use super::{Server, facts, info};
+use super::{Server, accounts, facts, info};
+use crate::client::entry::Client;
 use crate::config::reload::change::Change;
-use crate::config::reload::{self, Refusal};
+use crate::config::reload::{self, Plan, Refusal};
 use crate::connection::close::CloseReason;
+use crate::protocol::error::ClientError;
+use crate::protocol::info::Info;
 use crate::vfs::real::RealVfs;
 
 /// Why a reload did not happen; nothing has changed then.
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
     /// There is no file to read again.
-    #[error("can't reload configuration: no config file")]
+    #[error("can only reload config when a file is provided using -c or --config")]
     NoFile,
     /// The file is wrong.
     #[error("{0}")]
@@ -34,6 +46,7 @@ impl Server {
     /// # Errors
     /// [`ReloadError`]; nothing has changed then.
     pub fn reload(&self) -> Result<(), ReloadError> {
+        let _one_at_a_time = self.reloading.lock();
         let source = self.source.as_ref().ok_or(ReloadError::NoFile)?;
         let fresh = source.load().map_err(ReloadError::Config)?;
         let old = self.options();
@@ -45,8 +58,9 @@ impl Server {
         let checked = boot::checked_accounts(&fresh.options)?;
         let directory = boot::directory(&fresh.options).map_err(StartError::from)?;
         let tls = TlsState::new(&fresh.options, &RealVfs).map_err(StartError::from)?;
-        let authorization = plan.changes.iter().any(Change::is_authorization);
-        if plan.changes.iter().any(Change::is_logging) {
+        let has = |is_such: fn(&Change) -> bool| plan.changes.iter().any(is_such);
+        let authorization = has(Change::is_authorization);
+        if has(Change::is_logging) || has(|c| matches!(c, Change::MaxTracedMsgLen(_))) {
             source
                 .apply_logging(&fresh.options)
                 .map_err(ReloadError::Config)?;
@@ -55,35 +69,32 @@ impl Server {
         let options = Arc::new(fresh.options);
         *self.options.lock() = Arc::clone(&options);
         if authorization {
-            boot::apply_accounts(&self.front.accounts, &checked);
-            let announced = directory.announces_auth();
+            accounts::reapply(&self.front.accounts, &checked, &old, &options);
             self.front.login.set_directory(directory);
-            tracing::debug!(auth_required = announced, "users reloaded");
         }
         *self.front.options.write() = Arc::new(boot::client_options(&options));
         self.tls.set(tls);
         {
             let mut known = self.known.lock();
-            known.digest = fresh.digest.clone();
+            known.digest.clone_from(&fresh.digest);
             known.tls_cert_not_after = self.tls.not_after();
         }
         self.refresh_info();
-        for client in self.front.clients.all() {
-            client.order(|orders| {
-                orders.reoption = true;
-                orders.reauthorize |= authorization;
-            });
-        }
-        self.close_unpinned_clients();
-        self.close_excess_clients();
+        self.order_clients(&plan, authorization);
+        source.apply_files(
+            self,
+            has(|change| matches!(change, Change::PidFile(_))),
+            has(|change| matches!(change, Change::PortsFileDir(_))),
+        );
         for line in plan.lines() {
             tracing::info!("{line}");
         }
-        tracing::info!("Reloaded server configuration {}", fresh.digest);
+        tracing::info!("Reloaded server configuration ({})", fresh.digest);
         Ok(())
     }
 
-    /// Makes INFO and the facts of monitoring true again, and tells clients if they can see it.
+    /// Makes INFO and the facts of monitoring true again, and tells clients if it matters to
+    /// those that are connected.
     pub(super) fn refresh_info(&self) {
         let options = self.options();
         let directory = self.front.login.directory();
@@ -95,12 +106,45 @@ impl Server {
             self.client_address,
             lame_duck,
         );
-        let changed = *self.front.info() != fresh;
+        let concerns = |info: &Info| (info.max_payload, info.ldm, info.connect_urls.clone());
+        let changed = concerns(&self.front.info()) != concerns(&fresh);
         let facts = facts::build(&options, &self.identity, &fresh, &self.known.lock());
         self.live.set_facts(facts);
         *self.front.info.write() = Arc::new(fresh);
         if changed {
             self.front.announce_info();
+        }
+    }
+
+    /// Clients look after what concerns them; those that are too many are closed.
+    fn order_clients(&self, plan: &Plan, authorization: bool) {
+        self.close_unpinned_clients();
+        let mut clients = self.front.clients.all();
+        clients.sort_by_key(|client| client.link.id);
+        let max = self.front.options().connections_max;
+        let excess = clients.split_off(max.min(clients.len()));
+        for client in &excess {
+            close(
+                client,
+                ClientError::MaximumConnections,
+                CloseReason::MaximumConnectionsExceeded,
+            );
+        }
+        if !excess.is_empty() {
+            let count = excess.len();
+            tracing::info!("Closed {count} connections to fall within max_connections");
+        }
+        if authorization {
+            close_excess_of_accounts(&clients);
+        }
+        if plan.changes.is_empty() {
+            return;
+        }
+        for client in clients {
+            client.order(|orders| {
+                orders.reoption = true;
+                orders.reauthorize |= authorization;
+            });
         }
     }
 
@@ -115,16 +159,33 @@ impl Server {
             }
         }
     }
+}
 
-    /// `max_connections` may have become less than there are.
-    fn close_excess_clients(&self) {
-        let max = self.front.options().connections_max;
-        let clients = self.front.clients.all();
-        for client in clients.iter().skip(max) {
-            client
-                .link
-                .send(&crate::protocol::error::ClientError::MaximumConnections.line());
-            client.link.close(CloseReason::MaximumConnectionsExceeded);
+/// The limit of an account may have become less than there are. Those that came last go.
+fn close_excess_of_accounts(clients: &[Arc<Client>]) {
+    let mut counts: HashMap<Arc<str>, u64> = HashMap::new();
+    for client in clients {
+        let Some(account) = client.account() else {
+            continue;
+        };
+        let Some(max) = account.limits().connections_max else {
+            continue;
+        };
+        let count = counts.entry(Arc::clone(&account.name)).or_default();
+        *count += 1;
+        if *count > max {
+            close(
+                client,
+                ClientError::MaximumAccountConnections,
+                CloseReason::MaximumAccountConnectionsExceeded,
+            );
         }
     }
+}
+
+/// Ends the connection of somebody who may not stay, and says why.
+fn close(client: &Client, error: ClientError<'_>, reason: CloseReason) {
+    tracing::error!(link = client.label(), "{}", error.text());
+    client.link.send(&error.line());
+    client.link.close(reason);
 }

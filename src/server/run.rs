@@ -1,6 +1,5 @@
 //! A server as a process: log, banner, files, signals, end.
 
-use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,6 +7,7 @@ use std::sync::Arc;
 use super::banner::{self, Listener};
 use super::boot::StartError;
 use super::files::{self, Ports, PortsFile};
+use super::reload::ReloadError;
 use super::signals::{Cause, Signal, Signals};
 use super::source::{Loaded, Source};
 use super::{ConfigSource, Configuration, Server, logging};
@@ -15,10 +15,12 @@ use crate::config::options::Options;
 use crate::config::options::listen::ANY_HOST;
 use crate::tasks;
 use crate::telemetry::{self, Handle};
-use crate::vfs::Vfs;
+use crate::vfs::{self, Vfs};
 
 /// A configuration source that can also change the log of this process.
 struct ProcessSource {
+    /// The name the process goes by.
+    program: &'static str,
     source: Source,
     log: Handle,
 }
@@ -26,7 +28,7 @@ struct ProcessSource {
 impl ConfigSource for ProcessSource {
     fn load(&self) -> Result<Configuration, String> {
         if self.source.file().is_none() {
-            return Err("can't reload configuration: no config file".to_owned());
+            return Err(ReloadError::NoFile.to_string());
         }
         let loaded = self.source.load().map_err(|error| error.to_string())?;
         warn_of(&loaded);
@@ -36,6 +38,16 @@ impl ConfigSource for ProcessSource {
     fn apply_logging(&self, options: &Options) -> Result<(), String> {
         let settings = logging::settings(&options.logging);
         self.log.apply(&settings).map_err(|error| error.to_string())
+    }
+
+    fn apply_files(&self, server: &Server, pid_file: bool, ports_file: bool) {
+        let vfs = self.source.vfs();
+        if pid_file && let Err(err) = server.write_pid_file(vfs) {
+            tracing::error!("pid file: {err}");
+        }
+        if ports_file {
+            server.write_ports_file(self.program, vfs);
+        }
     }
 }
 
@@ -56,46 +68,58 @@ fn warn_of(loaded: &Loaded) {
     }
 }
 
+/// How a process that could log has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// As it was told to.
+    InOrder,
+    /// The log says why it did not start.
+    Failed,
+}
+
 /// Runs a server until it is told to end. `program` is the name it goes by and `version`
 /// what it says with it; `loaded` is what `source` gave first.
 ///
 /// # Errors
-/// What kept it from starting.
+/// What kept it from logging.
 pub fn start_blocking(
-    program: &str,
+    program: &'static str,
     version: &str,
     loaded: Loaded,
     source: Source,
-) -> Result<(), StartError> {
+) -> Result<Ended, StartError> {
     let runtime = tasks::control_runtime().map_err(StartError::Threads)?;
-    runtime.block_on(run(program, version, loaded, source))
+    let vfs = Arc::clone(source.vfs());
+    let log = telemetry::install(&logging::settings(&loaded.options.logging), vfs)?;
+    let ended = runtime.block_on(run(program, version, loaded, source, log));
+    Ok(match ended {
+        Ok(()) => Ended::InOrder,
+        Err(error) => {
+            tracing::error!(target: telemetry::FATAL, "{error}");
+            Ended::Failed
+        }
+    })
 }
 
 async fn run(
-    program: &str,
+    program: &'static str,
     version: &str,
     loaded: Loaded,
     source: Source,
+    log: Handle,
 ) -> Result<(), StartError> {
     let vfs = Arc::clone(source.vfs());
-    let log = telemetry::install(
-        &logging::settings(&loaded.options.logging),
-        Arc::clone(&vfs),
-    )?;
     let mut signals = Signals::new().map_err(StartError::Signals)?;
     warn_of(&loaded);
     let file = source.file().map(str::to_owned);
     let configuration = configuration(loaded);
     let digest = configuration.digest.clone();
     let source = Arc::new(ProcessSource {
+        program,
         source,
         log: log.clone(),
     });
-    let server = Server::start(configuration, Some(source))
-        .await
-        .inspect_err(|error| {
-            tracing::error!(target: telemetry::FATAL, "{error}");
-        })?;
+    let server = Server::start(configuration, Some(source)).await?;
     let lines = banner::start_lines(banner::Facts {
         program,
         version,
@@ -107,8 +131,9 @@ async fn run(
         tracing::info!("{line}");
     }
     announce_listeners(&server);
-    server.write_files(program, &vfs)?;
+    server.write_pid_file(&vfs)?;
     tracing::info!("{}", banner::READY);
+    server.write_ports_file(program, &vfs);
     serve(&server, &mut signals, &log).await;
     tracing::info!("{}", banner::EXIT);
     Ok(())
@@ -133,67 +158,86 @@ fn announce_listeners(server: &Server) {
 
 /// Does what signals ask for until the server has ended.
 async fn serve(server: &Arc<Server>, signals: &mut Signals, log: &Handle) {
+    match next_end(server, signals, log).await {
+        End::Now(_) => {}
+        End::Gently => tokio::select! {
+            () = server.lame_duck() => return,
+            () = interrupted(server, signals, log) => {}
+        },
+    }
+    server.shutdown().await;
+}
+
+/// How the server is asked to end.
+enum End {
+    Now(Cause),
+    Gently,
+}
+
+/// Carries out signals until one asks for the end.
+async fn next_end(server: &Server, signals: &mut Signals, log: &Handle) -> End {
     loop {
         let signal = signals.next().await;
         tracing::info!("Trapped \"{signal}\" signal");
         match signal {
-            Signal::Shutdown(_) => break,
+            Signal::Shutdown(cause) => return End::Now(cause),
+            Signal::LameDuck => return End::Gently,
+            Signal::ReopenLog => log.reopen(),
             Signal::Reload => {
                 if let Err(error) = server.reload() {
                     tracing::error!("Failed to reload server configuration: {error}");
                 }
             }
-            Signal::ReopenLog => log.reopen(),
-            Signal::LameDuck => {
-                // Cancelled by SIGINT only: it then ends at once.
-                tokio::select! {
-                    () = server.lame_duck() => return,
-                    () = interrupted(signals) => break,
-                }
-            }
         }
     }
-    tracing::info!("{}", banner::SHUTDOWN);
-    server.shutdown().await;
 }
 
-/// SIGTERM does not count in lame duck mode: whoever stops the pod has sent both.
-async fn interrupted(signals: &mut Signals) {
-    while signals.next().await != Signal::Shutdown(Cause::Interrupt) {}
+/// In lame duck mode SIGTERM does not count: whoever stops the pod has sent both.
+async fn interrupted(server: &Server, signals: &mut Signals, log: &Handle) {
+    while !matches!(
+        next_end(server, signals, log).await,
+        End::Now(Cause::Interrupt)
+    ) {}
 }
 
 impl Server {
-    /// Writes the pid and ports files that are configured.
-    fn write_files(&self, program: &str, vfs: &Arc<dyn Vfs>) -> Result<(), StartError> {
+    /// Writes the process id, if it is wanted.
+    fn write_pid_file(&self, vfs: &Arc<dyn Vfs>) -> Result<(), vfs::Error> {
+        match &self.options().listen.pid_file {
+            Some(path) => files::write_pid(&**vfs, Path::new(path), std::process::id()),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the ports, if they are wanted, and removes the file that was there. Without
+    /// it the server runs on: who waits for the file finds the reason in the log.
+    fn write_ports_file(&self, program: &str, vfs: &Arc<dyn Vfs>) {
+        let mut current = self.ports_file.lock();
+        *current = None;
         let options = self.options();
-        let pid = std::process::id();
-        if let Some(path) = &options.listen.pid_file {
-            files::write_pid(&**vfs, Path::new(path), pid)?;
+        let Some(directory) = &options.listen.ports_file_dir else {
+            return;
+        };
+        let http = self.monitoring_address;
+        let ports = Ports {
+            nats: vec![url("nats", &options, self.client_address)],
+            monitoring: http.iter().map(|at| url("http", &options, *at)).collect(),
+            ..Ports::default()
+        };
+        let program = executable().unwrap_or_else(|| program.to_owned());
+        let (vfs, pid) = (Arc::clone(vfs), std::process::id());
+        match PortsFile::write(vfs, Path::new(directory), &program, pid, &ports) {
+            Ok(file) => *current = Some(file),
+            Err(err) => tracing::error!("ports file: {err}"),
         }
-        if let Some(directory) = &options.listen.ports_file_dir {
-            let ports = Ports {
-                nats: vec![url("nats", &options, self.client_address)],
-                monitoring: self
-                    .monitoring_address
-                    .iter()
-                    .map(|at| url("http", &options, *at))
-                    .collect(),
-                ..Ports::default()
-            };
-            let program = executable().unwrap_or_else(|_| program.to_owned());
-            let file =
-                PortsFile::write(Arc::clone(vfs), Path::new(directory), &program, pid, &ports)?;
-            *self.ports_file.lock() = Some(file);
-        }
-        Ok(())
     }
 }
 
 /// The name of the file this process was started from, which the ports file carries.
-fn executable() -> io::Result<String> {
-    let called = std::env::args_os().next().unwrap_or_default();
-    let name = Path::new(&called).file_name().unwrap_or_default();
-    Ok(name.to_string_lossy().into_owned())
+fn executable() -> Option<String> {
+    let called = std::env::args_os().next()?;
+    let name = Path::new(&called).file_name()?;
+    Some(name.to_string_lossy().into_owned())
 }
 
 /// A URL for somebody on this machine: where a listener is on every address, the first of

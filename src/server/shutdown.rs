@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::Server;
+use super::{Server, banner};
 use crate::connection::close::CloseReason;
 use crate::entropy::Random;
 
 /// Clients are closed no further apart than this.
 const SPACING_MAX: Duration = Duration::from_secs(1);
-/// How long links are given to take their last bytes.
+/// How long links are given to take their last bytes. Nothing is said to clients: they see
+/// the end of the connection and go elsewhere.
 const LINGER: Duration = Duration::from_secs(1);
 /// How often it is looked whether they have gone.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -21,6 +22,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 impl Server {
     /// Stops listening and closes every connection.
     pub async fn shutdown(&self) {
+        tracing::info!("{}", banner::SHUTDOWN);
         self.live.is_ready.store(false, Ordering::Relaxed);
         self.stop_accepting().await;
         self.events.shutdown();
@@ -43,7 +45,7 @@ impl Server {
     pub async fn lame_duck(self: &Arc<Self>) {
         let options = self.options();
         let limits = &options.limits;
-        tracing::info!("Entering lame duck mode, stop accepting new clients");
+        tracing::info!("{}", banner::LAME_DUCK);
         self.front.lame_duck.store(true, Ordering::Relaxed);
         self.events.lame_duck();
         self.stop_accepting().await;
@@ -52,6 +54,7 @@ impl Server {
         }
         self.refresh_info();
         tokio::time::sleep(limits.lame_duck_grace_period).await;
+        tracing::info!("{}", banner::CLOSING);
         let clients = self.front.clients.all();
         let time = limits
             .lame_duck_duration

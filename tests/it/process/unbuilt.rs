@@ -1,0 +1,127 @@
+//! What parses but is not in this release keeps a server from starting, with the place and
+//! a sentence; a check says that such a file is valid.
+
+use std::fs;
+
+use super::natter;
+
+fn check(config: &str, line: usize, sentence: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.conf");
+    let file = file.to_str().unwrap();
+    fs::write(file, format!("listen: '127.0.0.1:-1'\n{config}\n")).unwrap();
+    let output = natter(&["server", "-c", file]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{config}: {text}");
+    let is_said = |said: &str| {
+        said.contains("[FTL]")
+            && said.contains(&format!("{file}:{line}:"))
+            && said.ends_with(sentence)
+    };
+    assert!(text.lines().any(is_said), "{config}: {text}");
+}
+
+#[test]
+fn every_part_that_is_not_built_is_refused_by_place_and_sentence() {
+    for (config, line, sentence) in [
+        (
+            "jetstream: enabled",
+            2,
+            "jetstream is not part of this release",
+        ),
+        (
+            "store_dir: data",
+            2,
+            "store_dir belongs to jetstream, which is not part of this release",
+        ),
+        (
+            "default_js_domain { $G: d }",
+            2,
+            "default_js_domain belongs to jetstream, which is not part of this release",
+        ),
+        (
+            "accounts { A { jetstream: enabled } }",
+            2,
+            "jetstream is not part of this release",
+        ),
+        (
+            "\ncluster { port: -1 }",
+            3,
+            "cluster is not part of this release: a server runs alone",
+        ),
+        (
+            "gateway { name: a, port: -1 }",
+            2,
+            "gateway is not part of this release",
+        ),
+        (
+            "leafnodes { port: -1 }",
+            2,
+            "leafnodes are not part of this release",
+        ),
+        (
+            "websocket { port: -1, no_tls: true }",
+            2,
+            "websocket is not part of this release",
+        ),
+        (
+            "proxy_protocol: true",
+            2,
+            "proxy_protocol is not part of this release",
+        ),
+        (
+            "syslog: true",
+            2,
+            "syslog is not part of this release: log to standard error or a file",
+        ),
+        (
+            "remote_syslog: 'udp://127.0.0.1:1'",
+            2,
+            "remote_syslog is not part of this release: log to standard error or a file",
+        ),
+        (
+            "prof_port: 1",
+            2,
+            "the profiler is not part of this release",
+        ),
+        ("ocsp: true", 2, "ocsp is not part of this release"),
+        (
+            "authorization { users [ {user: a, password: b, proxy_required: true} ] }",
+            2,
+            "proxy_required is not part of this release",
+        ),
+        (
+            "accounts { A { exports [ {service: s, latency: l} ] } }",
+            2,
+            "service latency is not part of this release",
+        ),
+        (
+            "accounts { A { msg_trace: t } }",
+            2,
+            "message tracing is not part of this release",
+        ),
+    ] {
+        check(config, line, sentence);
+    }
+}
+
+#[test]
+fn flags_that_ask_for_such_a_part_are_refused_too() {
+    for (flags, sentence) in [
+        (&["-js"][..], "jetstream is not part of this release"),
+        (
+            &["-sd", "data"],
+            "store_dir belongs to jetstream, which is not part of this release",
+        ),
+        (
+            &["--cluster", "nats://127.0.0.1:-1"],
+            "cluster is not part of this release: a server runs alone",
+        ),
+    ] {
+        let args = [&["server", "-a", "127.0.0.1", "-p", "-1"], flags].concat();
+        let output = natter(&args);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains(sentence), "{flags:?}: {text}");
+        assert_eq!(output.status.code(), Some(1));
+    }
+}
