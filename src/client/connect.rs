@@ -231,6 +231,10 @@ impl ClientSession {
         }
     }
 
+    #[allow(
+        clippy::mutable_key_type,
+        reason = "the key is the sid, which never changes"
+    )]
     pub(super) fn rebind(&mut self, user: &Arc<User>) {
         if *self.account().name != *user.account {
             return self.close(CloseReason::ClientClosed);
