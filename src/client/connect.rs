@@ -249,6 +249,10 @@ impl ClientSession {
 
     /// Takes up what has changed of the user and the account. Nothing changes on the way of
     /// messages if neither has.
+    #[allow(
+        clippy::mutable_key_type,
+        reason = "the key is the sid, which never changes"
+    )]
     pub(super) fn rebind(&mut self, user: &Arc<User>) {
         let account = self.front.accounts.get(&user.account);
         let Some(account) = account.filter(|account| Arc::ptr_eq(account, self.account())) else {

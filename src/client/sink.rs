@@ -128,13 +128,13 @@ impl Sink for ClientSink {
         };
         let line = encoded.line(message, self.headers);
         let line_len = line.len_with(sid);
-        if protocol_trace::trace_enabled() {
-            if let Some(client) = self.client.upgrade() {
-                let mut text = Vec::with_capacity(line_len);
-                line.append(&mut text, sid);
-                let header_len = message.header_len.filter(|_| self.headers);
-                trace::delivered(&client, &text, body, header_len);
-            }
+        if protocol_trace::trace_enabled()
+            && let Some(client) = self.client.upgrade()
+        {
+            let mut text = Vec::with_capacity(line_len);
+            line.append(&mut text, sid);
+            let header_len = message.header_len.filter(|_| self.headers);
+            trace::delivered(&client, &text, body, header_len);
         }
         if let Some(shared) = shared {
             locked.append(line_len, |out| line.append(out, sid));

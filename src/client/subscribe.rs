@@ -106,6 +106,10 @@ impl ClientSession {
     }
 
     /// Ends every subscription.
+    #[allow(
+        clippy::mutable_key_type,
+        reason = "the key is the sid, which never changes"
+    )]
     pub(super) fn unsubscribe_all(&mut self) {
         if self.publisher.is_none() {
             return;

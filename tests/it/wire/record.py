@@ -10,6 +10,7 @@ of answers (`a<`, `a<<`, `a closed`) are what nats-server said and are never wri
 """
 
 import concurrent.futures
+import difflib
 import json
 import pathlib
 import re
@@ -267,11 +268,8 @@ def main():
                 if lines != scenario and not update:
                     different += 1
                     print(f"{file.name}: {scenario[0]}")
-                    for left, right in [("-", scenario), ("+", lines)]:
-                        other = lines if left == "-" else scenario
-                        for line in right:
-                            if line not in other:
-                                print(f"  {left} {line}")
+                    for line in difflib.unified_diff(scenario, lines, lineterm="", n=1):
+                        print(f"  {line}")
                 told.append(lines)
             if update:
                 text = "\n".join(head).rstrip() + "\n"
