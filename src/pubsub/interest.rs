@@ -118,10 +118,8 @@ impl Interest {
     }
 
     /// Calls `visit` for every subscription that matches; queue members with their queue.
-    pub fn walk(&self, subject: &[u8], mut visit: impl FnMut(Option<&[u8]>, &Arc<Subscription>)) {
-        self.sublist
-            .read()
-            .walk(subject, |queue, sub| visit(queue, sub));
+    pub fn walk(&self, subject: &[u8], visit: impl FnMut(Option<&[u8]>, &Arc<Subscription>)) {
+        self.sublist.read().walk(subject, visit);
     }
 
     /// Somebody matches.
