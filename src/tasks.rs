@@ -7,6 +7,7 @@
 //! (listeners, monitoring, signals) runs on the caller's runtime.
 //!
 //! Invariant: nothing else in the crate spawns a task or starts a thread.
+#![allow(clippy::disallowed_methods, reason = "the one that spawns")]
 
 use std::future::Future;
 use std::io;

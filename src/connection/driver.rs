@@ -25,7 +25,7 @@ use crate::clock::{self, Monotonic};
 use crate::net::Reader;
 
 /// Room for one read, the thread's.
-const READ_BYTES: usize = 64 * 1024;
+const READ_BYTES: usize = 128 * 1024;
 /// The beginning of an operation is read through the thread's room until it is this long.
 const HELD_APART_BYTES: usize = READ_BYTES / 2;
 /// Room a longer operation gets at least at once.
@@ -195,6 +195,10 @@ fn poll_drain(cx: &mut Context<'_>, reader: &mut Reader, link: &Link) -> Poll<st
     Poll::Ready(Ok(()))
 }
 
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a timer of the runtime is set by the runtime's clock"
+)]
 fn instant(at: Monotonic) -> Instant {
     Instant::now() + at.since(clock::monotonic())
 }
@@ -249,11 +253,11 @@ impl<S: Session> Driver<S> {
                 Poll::Ready(Ok(())) => {
                     self.link.unblock();
                     // Still blocked: the next readiness has to wake us.
-                    if self.link.is_blocked() {
-                        if let Poll::Ready(result) = self.reader.poll_write_ready(cx) {
-                            result?;
-                            cx.waker().wake_by_ref();
-                        }
+                    if self.link.is_blocked()
+                        && let Poll::Ready(result) = self.reader.poll_write_ready(cx)
+                    {
+                        result?;
+                        cx.waker().wake_by_ref();
                     }
                     Ok(())
                 }

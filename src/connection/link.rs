@@ -27,7 +27,7 @@ use crate::clock::{self, Monotonic};
 use crate::net::{OwnedWire, Writer};
 
 /// A touched link is flushed at the latest when this much waits.
-const FLUSH_BYTES: usize = 64 * 1024;
+const FLUSH_BYTES: usize = 128 * 1024;
 /// How often one in-place flush goes round before it leaves the rest to the owner.
 const FLUSH_ROUNDS_MAX: usize = 8;
 

@@ -8,7 +8,7 @@
 use std::cell::RefCell;
 
 /// A write buffer is full at this size; more goes into the next.
-pub const CHUNK_BYTES: usize = 64 * 1024;
+pub const CHUNK_BYTES: usize = 128 * 1024;
 /// Capacity a thread keeps.
 const KEPT_BYTES_MAX: usize = 4 << 20;
 /// Capacity a fresh buffer begins with.

@@ -5,6 +5,7 @@
 //! only, who is woken when there is something to write.
 //!
 //! Absent: what is said over the wire, and when to give up on it.
+#![allow(clippy::disallowed_methods, reason = "the one opener of sockets")]
 
 pub mod tls;
 
