@@ -132,8 +132,8 @@ async fn run(
     }
     announce_listeners(&server);
     server.write_pid_file(&vfs)?;
-    tracing::info!("{}", banner::READY);
     server.write_ports_file(program, &vfs);
+    tracing::info!("{}", banner::READY);
     serve(&server, &mut signals, &log).await;
     tracing::info!("{}", banner::EXIT);
     Ok(())

@@ -47,7 +47,6 @@ impl Process {
             .unwrap();
         let process = Process { dir, child };
         process.wait_for("log", "Server is ready");
-        wait_until("the ports file", || exists(&process.ports_file()));
         process
     }
 
