@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
+use super::cache_figures::CacheFigures;
 use super::interest::{Bucket, Interest, Stamp};
 use super::subscription::Subscription;
 
@@ -87,9 +88,18 @@ pub struct MatchCache {
     scratch: Entry,
     /// Looked up since the last [`MatchCache::clear_if_idle`].
     used: bool,
+    figures: Arc<CacheFigures>,
 }
 
 impl MatchCache {
+    /// An empty cache that tells `figures` what it does.
+    pub fn new(figures: Arc<CacheFigures>) -> Self {
+        MatchCache {
+            figures,
+            ..MatchCache::default()
+        }
+    }
+
     /// What is known of `subject` in `interest`; `may_publish` is asked on a miss only.
     pub fn lookup(
         &mut self,
@@ -109,8 +119,10 @@ impl MatchCache {
             && *slot.subject == *subject
             && interest.stamp(slot.bucket) == slot.stamp
         {
+            self.figures.hit();
             return &self.slots[index].entry;
         }
+        self.figures.miss();
         self.miss(interest, subject, hash, may_publish)
     }
 
@@ -136,7 +148,9 @@ impl MatchCache {
             }
             // Twice in a row at this place before it takes the place.
             slot.hash = hash;
-            slot.filled = false;
+            if std::mem::take(&mut slot.filled) {
+                self.figures.dropped(slot.entry.matches.receivers());
+            }
             self.scratch.matches.fill(interest, subject);
             self.scratch.allowed = may_publish();
             return &self.scratch;
@@ -146,8 +160,11 @@ impl MatchCache {
         }
         slot.bucket = bucket;
         slot.stamp = stamp;
-        slot.filled = true;
+        if std::mem::replace(&mut slot.filled, true) {
+            self.figures.dropped(slot.entry.matches.receivers());
+        }
         slot.entry.matches.fill(interest, subject);
+        self.figures.kept(slot.entry.matches.receivers());
         slot.entry.allowed = may_publish();
         &self.slots[index].entry
     }
@@ -170,6 +187,7 @@ impl MatchCache {
         self.slots = Vec::new();
         self.scratch = Entry::default();
         self.misses = 0;
+        self.figures.cleared();
     }
 
     /// Forgets everything if nothing was looked up since the last call.

@@ -12,6 +12,8 @@ use crate::entropy::Random;
 /// What a link needs to publish: its cache, its batch, its chance.
 pub struct Publisher {
     account: Arc<Account>,
+    /// The place of the cache among those of the account.
+    cache_key: u64,
     cache: MatchCache,
     encoded: Encoded,
     random: Random,
@@ -37,10 +39,12 @@ impl Publisher {
         mut random: Random,
         requester: Option<Arc<dyn Requester>>,
     ) -> Self {
+        let (cache_key, figures) = account.caches.join();
         Publisher {
             batch: Batch::new(Random::seeded(random.next_u64()), requester),
             account,
-            cache: MatchCache::default(),
+            cache_key,
+            cache: MatchCache::new(figures),
             encoded: Encoded::default(),
             random,
         }
@@ -108,5 +112,11 @@ impl Publisher {
     /// Gives memory back if nothing was published since the last call.
     pub fn rest(&mut self) {
         self.cache.clear_if_idle();
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.account.caches.leave(self.cache_key);
     }
 }

@@ -337,6 +337,7 @@ fn account_snapshot(account: &Account, traffic: &mut TrafficByAccount) -> Accoun
     let counters = &account.counters;
     let (received, sent) = traffic.0.remove(&account.name).unwrap_or_default();
     let (inserts, removes) = account.interest.changes();
+    let caches = account.caches.sum();
     let all = |gone: &(AtomicU64, AtomicU64), open: Traffic| AccountTraffic {
         all: plus(load(gone), (open.msgs, open.bytes)),
         ..AccountTraffic::default()
@@ -352,7 +353,11 @@ fn account_snapshot(account: &Account, traffic: &mut TrafficByAccount) -> Accoun
             subscriptions: account.interest.len() as u64,
             inserts,
             removes,
-            ..SublistSnapshot::default()
+            cached: caches.cached,
+            matches: caches.lookups,
+            cache_hits: caches.hits,
+            fanout_max: caches.fanout_max,
+            fanout_total: caches.fanout_total,
         },
         ..AccountSnapshot::default()
     }

@@ -36,6 +36,7 @@ use tokio::task::JoinHandle;
 use crate::client::Front;
 use crate::clock::Timestamp;
 use crate::config::options::Options;
+use crate::monitor::http;
 use crate::tasks::Shards;
 
 /// A configuration, read and validated.
@@ -82,6 +83,7 @@ pub struct Server {
     /// Written by `run`, removed with the server.
     ports_file: Mutex<Option<files::PortsFile>>,
     /// TLS of the listener for clients.
+    monitoring_tls: Option<http::PortTls>,
     tls: Arc<tls::ClientTls>,
     acceptor: Mutex<Option<JoinHandle<()>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,

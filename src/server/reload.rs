@@ -45,6 +45,7 @@ impl Server {
         let checked = boot::checked_accounts(&fresh.options)?;
         let directory = boot::directory(&fresh.options).map_err(StartError::from)?;
         let tls = TlsState::new(&fresh.options, &RealVfs).map_err(StartError::from)?;
+        let monitoring_tls = boot::monitoring_tls(&fresh.options)?;
         let authorization = plan.changes.iter().any(Change::is_authorization);
         if plan.changes.iter().any(Change::is_logging) {
             source
@@ -62,6 +63,9 @@ impl Server {
         }
         *self.front.options.write() = Arc::new(boot::client_options(&options));
         self.tls.set(tls);
+        if let Some((port, fresh)) = self.monitoring_tls.as_ref().zip(monitoring_tls) {
+            *port.write() = fresh;
+        }
         {
             let mut known = self.known.lock();
             known.digest = fresh.digest.clone();

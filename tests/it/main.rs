@@ -6,6 +6,9 @@
 
 mod arrows;
 mod authorization;
+mod monitor_http;
+mod monitor_system;
+mod monitor_world;
 mod process;
 mod secrets;
 mod tls;
