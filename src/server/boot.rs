@@ -170,7 +170,8 @@ impl Server {
         let mut background = vec![keep_time(Arc::clone(&events), Arc::clone(&front))];
         background.extend(system::answer_requests(&server, &events, &monitor));
         if let Some(listener) = monitoring {
-            let port = http::Server::new(monitor, &http_base_path, port_tls, http::Limits::default());
+            let port =
+                http::Server::new(monitor, &http_base_path, port_tls, http::Limits::default());
             let spawn = |task| drop(tasks::spawn(task));
             background.push(tasks::spawn(port.run(
                 listener,

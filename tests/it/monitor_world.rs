@@ -47,7 +47,7 @@ accounts {
         allow_responses: {max: 3, expires: "1m"}
       }}
     ]
-    exports: [{stream: "news.>"}, {service: "ask", accounts: [B], latency: {sampling: 50, subject: lat}}, {service: "many", response_type: stream}]
+    exports: [{stream: "news.>"}, {service: "ask", accounts: [B]}, {service: "many", response_type: stream}]
     mappings: { "old.*": [{destination: "new.$1", weight: 60%}, {destination: "newer.$1", weight: 40%}] }
   }
   B {
@@ -56,6 +56,41 @@ accounts {
   }
 }
 "#;
+
+/// Takes out of a golden what ours has no need to say: it is built from no commit, switches
+/// no feature by a flag, and does not measure services.
+pub fn without_absent(value: &mut Value) {
+    const ABSENT: [&str; 4] = ["git_commit", "feature_flags", "latency", "service_latency"];
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|key, _| !ABSENT.contains(&key.as_str()));
+            fields.values_mut().for_each(without_absent);
+        }
+        Value::Array(list) => list.iter_mut().for_each(without_absent),
+        _ => {}
+    }
+}
+
+/// Takes the server's own subscriptions out of a list of subscriptions; whether there is one.
+pub fn without_internal(value: &mut Value) -> bool {
+    match value {
+        Value::Object(fields) => {
+            let mut found = false;
+            for (key, value) in fields {
+                if let ("subscriptions_list", Value::Array(list)) = (key.as_str(), &mut *value) {
+                    found = true;
+                    list.retain(|entry| {
+                        let subject = entry["subject"].as_str().unwrap_or_default();
+                        !subject.starts_with("$SYS.") && !subject.starts_with("_R_.")
+                    });
+                }
+                found |= without_internal(value);
+            }
+            found
+        }
+        _ => false,
+    }
+}
 
 /// Looks until there is something; `what` is said when there never is.
 pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
@@ -124,6 +159,11 @@ impl World {
     /// A client called `golden` with the user as password.
     pub fn user(&self, user: &str) -> Client {
         self.client(&json!({"user": user, "pass": user}))
+    }
+
+    /// As [`World::user`], called like the user.
+    pub fn user_called(&self, user: &str) -> Client {
+        self.client(&json!({"user": user, "pass": user, "name": user}))
     }
 
     /// A client that has sent CONNECT and PING and read nothing but INFO.
@@ -342,7 +382,10 @@ impl Client {
         self.inbox += 1;
         let reply = format!("_INBOX.golden.{}", self.inbox);
         if headers.is_empty() {
-            self.send(&format!("PUB {subject} {reply} {}\r\n{body}\r\n", body.len()));
+            self.send(&format!(
+                "PUB {subject} {reply} {}\r\n{body}\r\n",
+                body.len()
+            ));
         } else {
             let block = format!("NATS/1.0\r\n{headers}\r\n\r\n");
             self.send(&format!(

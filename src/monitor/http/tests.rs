@@ -2,9 +2,9 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests open sockets and tasks")]
 
+use parking_lot::RwLock;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::oneshot;
-use parking_lot::RwLock;
 use tokio::task::JoinHandle;
 
 use super::super::fake::FakeSource;
@@ -215,7 +215,11 @@ async fn replies_go_over_tls() {
     let client = rustls::ClientConfig::builder()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let port = Port::open_with(Limits::default(), Some(Arc::new(RwLock::new(TlsAcceptor::from(Arc::new(server)))))).await;
+    let port = Port::open_with(
+        Limits::default(),
+        Some(Arc::new(RwLock::new(TlsAcceptor::from(Arc::new(server))))),
+    )
+    .await;
     let name = ServerName::try_from("localhost").expect("a name");
     let mut link = tokio_rustls::TlsConnector::from(Arc::new(client))
         .connect(name, port.connect().await)
