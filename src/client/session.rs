@@ -294,6 +294,7 @@ impl Session for ClientSession {
     fn on_data(&mut self, data: &[u8]) -> Consumed {
         let (mut taken, mut need) = (0, 0);
         let (mut msgs, mut bytes) = (0, 0);
+        let mut interest_changed = false;
         let mut next = Next::Read;
         while taken < data.len() {
             if !matches!(self.phase, Phase::Active) && !self.may_begin_with(data[taken]) {
@@ -309,6 +310,7 @@ impl Session for ClientSession {
                         self.on_publish(publish);
                         continue;
                     }
+                    interest_changed |= matches!(op, Op::Subscribe(_) | Op::Unsubscribe { .. });
                     self.on_op(&op);
                     if matches!(self.phase, Phase::Verifying { .. }) {
                         next = Next::Wait;
@@ -332,8 +334,9 @@ impl Session for ClientSession {
         }
         self.client.link.received.add(msgs, bytes);
         self.ping.last_data = clock::monotonic();
-        let now = clock::now().unix_nanos().unsigned_abs();
-        self.client.last_activity.store(now, Ordering::Relaxed);
+        if msgs > 0 || interest_changed {
+            self.client.touch(clock::now());
+        }
         let behind = self
             .publisher
             .as_mut()

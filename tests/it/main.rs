@@ -7,6 +7,7 @@
 mod arrows;
 mod authorization;
 mod monitor_http;
+mod monitor_live;
 mod monitor_prometheus;
 mod monitor_system;
 mod monitor_world;

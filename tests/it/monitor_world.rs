@@ -81,7 +81,8 @@ pub fn without_internal(value: &mut Value) -> bool {
                     found = true;
                     list.retain(|entry| {
                         let subject = entry["subject"].as_str().unwrap_or_default();
-                        !subject.starts_with("$SYS.") && !subject.starts_with("_R_.")
+                        let internal = ["$SYS.", "_R_.", "ask.a"];
+                        !internal.iter().any(|prefix| subject.starts_with(prefix))
                     });
                 }
                 found |= without_internal(value);
@@ -336,15 +337,22 @@ impl Client {
         }
     }
 
-    /// The next message.
-    pub fn message(&mut self) -> Received {
+    /// The next message; none if the server has closed or says nothing.
+    pub fn next_message(&mut self) -> Option<Received> {
         loop {
             let line = self.line();
-            assert!(!line.is_empty(), "closed");
+            if line.is_empty() {
+                return None;
+            }
             if let Some(message) = self.body_of(&line) {
-                return message;
+                return Some(message);
             }
         }
+    }
+
+    /// The next message.
+    pub fn message(&mut self) -> Received {
+        self.next_message().expect("a message")
     }
 
     fn body_of(&mut self, line: &str) -> Option<Received> {
