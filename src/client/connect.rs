@@ -11,6 +11,7 @@ use crate::auth::credentials::Credentials;
 use crate::auth::decision::RefuseReason;
 use crate::auth::tls_map::CertificateNames;
 use crate::auth::users::{ConnectionType, User};
+use crate::clock;
 use crate::connection::close::CloseReason;
 use crate::login::{Decided, Outcome};
 use crate::protocol::connect::Connect;
@@ -34,6 +35,7 @@ impl ClientSession {
             );
             return self.close(CloseReason::ProtocolViolation);
         }
+        self.client.answered(clock::now());
         self.client.update(|details| {
             details.name.clone_from(&connect.name);
             details.lang.clone_from(&connect.lang);

@@ -31,7 +31,8 @@ pub struct Client {
     pub nonce: String,
     /// Its subscriptions; written by the session.
     pub subscriptions: Mutex<SubscriptionsBySid>,
-    /// Nanoseconds of UTC when it last sent or asked something.
+    /// Nanoseconds of UTC when it last published, changed its subscriptions or logged in;
+    /// PING and PONG are no activity.
     pub last_activity: AtomicU64,
     /// The last measured round trip in nanoseconds; 0: never.
     pub round_trip: AtomicU64,
@@ -153,6 +154,21 @@ impl Client {
     /// `base` as this client sees it.
     pub fn info(&self, base: &Info) -> Info {
         info_for(base, self.link.id, self.link.peer, &self.nonce)
+    }
+
+    /// It has done something now.
+    pub fn touch(&self, now: Timestamp) {
+        let nanos = now.unix_nanos().unsigned_abs();
+        self.last_activity.store(nanos, Ordering::Relaxed);
+    }
+
+    /// It has answered INFO with CONNECT: activity, and the first estimate of a round trip.
+    pub fn answered(&self, now: Timestamp) {
+        self.touch(now);
+        if self.round_trip.load(Ordering::Relaxed) == 0 {
+            let nanos = u64::try_from(now.since(self.start).as_nanos()).unwrap_or(u64::MAX);
+            self.round_trip.store(nanos.max(1), Ordering::Relaxed);
+        }
     }
 
     /// Remembers a measured round trip.

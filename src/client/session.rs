@@ -329,6 +329,7 @@ impl Session for ClientSession {
     fn on_data(&mut self, data: &[u8]) -> Consumed {
         let (mut taken, mut need) = (0, 0);
         let (mut msgs, mut bytes) = (0, 0);
+        let mut interest_changed = false;
         let mut next = Next::Read;
         let mut traced = self.is_traced();
         while taken < data.len() {
@@ -360,6 +361,7 @@ impl Session for ClientSession {
                         }
                         continue;
                     }
+                    interest_changed |= matches!(op, Op::Subscribe(_) | Op::Unsubscribe { .. });
                     self.on_op(&op);
                     if matches!(op, Op::Connect(_)) {
                         traced = self.is_traced();
@@ -393,8 +395,9 @@ impl Session for ClientSession {
         }
         self.client.link.received.add(msgs, bytes);
         self.ping.last_data = clock::monotonic();
-        let now = clock::now().unix_nanos().unsigned_abs();
-        self.client.last_activity.store(now, Ordering::Relaxed);
+        if msgs > 0 || interest_changed {
+            self.client.touch(clock::now());
+        }
         let behind = self
             .publisher
             .as_mut()

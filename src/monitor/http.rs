@@ -23,6 +23,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::RwLock;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -33,6 +34,9 @@ use super::routes::{Reply, base_path, respond};
 
 /// A task to be started.
 pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// TLS of a port; whoever reloads certificates replaces it.
+pub type PortTls = Arc<RwLock<TlsAcceptor>>;
 
 /// What one port may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +67,7 @@ impl Default for Limits {
 pub struct Server {
     monitor: Arc<Monitor>,
     base: Arc<str>,
-    tls: Option<TlsAcceptor>,
+    tls: Option<PortTls>,
     limits: Limits,
 }
 
@@ -72,7 +76,7 @@ impl Server {
     pub fn new(
         monitor: Arc<Monitor>,
         http_base_path: &str,
-        tls: Option<TlsAcceptor>,
+        tls: Option<PortTls>,
         limits: Limits,
     ) -> Self {
         Server {
@@ -124,7 +128,8 @@ impl Server {
         let Some(tls) = &self.tls else {
             return self.serve(socket).await;
         };
-        match tokio::time::timeout(self.limits.head_time, tls.accept(socket)).await {
+        let handshake = tls.read().accept(socket);
+        match tokio::time::timeout(self.limits.head_time, handshake).await {
             Ok(Ok(stream)) => self.serve(stream).await,
             Ok(Err(err)) => tracing::debug!(%peer, %err, "monitoring TLS handshake"),
             Err(_) => tracing::debug!(%peer, "monitoring TLS handshake took too long"),

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
+use super::cache_figures::Caches;
 use super::interest::Interest;
 use super::replies::Replies;
 use super::service_import::{ReplySink, ServiceImportSink};
@@ -34,6 +35,8 @@ pub struct Account {
     pub interest: Interest,
     /// Counters.
     pub counters: AccountCounters,
+    /// The match caches of its links.
+    pub caches: Caches,
     /// Answers that other accounts wait for.
     pub replies: Replies,
     /// `_R_.<token>.`: what those answers are published to.
@@ -93,6 +96,7 @@ impl Account {
             name: name.into(),
             interest: Interest::default(),
             counters: AccountCounters::default(),
+            caches: Caches::default(),
             replies: Replies::default(),
             reply_prefix: reply_prefix(),
             policy: RwLock::default(),

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
+use super::cache_figures::CacheFigures;
 use super::interest::{Bucket, Interest, Stamp};
 use super::subscription::Subscription;
 
@@ -123,9 +124,18 @@ pub struct MatchCache {
     scratch: Entry,
     /// Looked up since the last [`MatchCache::clear_if_idle`].
     used: bool,
+    figures: Arc<CacheFigures>,
 }
 
 impl MatchCache {
+    /// An empty cache that tells `figures` what it does.
+    pub fn new(figures: Arc<CacheFigures>) -> Self {
+        MatchCache {
+            figures,
+            ..MatchCache::default()
+        }
+    }
+
     /// What is known of `subject` in `interest`; `may_publish` is asked on a miss only.
     pub fn lookup(
         &mut self,
@@ -145,8 +155,10 @@ impl MatchCache {
             && *slot.subject == *subject
             && interest.stamp(slot.bucket) == slot.stamp
         {
+            self.figures.hit();
             return &self.slots[index].entry;
         }
+        self.figures.miss();
         self.miss(interest, subject, hash, may_publish)
     }
 
@@ -172,7 +184,9 @@ impl MatchCache {
             }
             // Twice in a row at this place before it takes the place.
             slot.hash = hash;
-            slot.filled = false;
+            if std::mem::take(&mut slot.filled) {
+                self.figures.dropped(slot.entry.matches.receivers());
+            }
             self.scratch.matches.fill(interest, subject);
             self.scratch.allowed = may_publish();
             return &self.scratch;
@@ -182,9 +196,12 @@ impl MatchCache {
         }
         slot.bucket = bucket;
         slot.stamp = stamp;
-        slot.filled = true;
+        if std::mem::replace(&mut slot.filled, true) {
+            self.figures.dropped(slot.entry.matches.receivers());
+        }
         let before = slot.entry.matches.held();
         slot.entry.matches.fill(interest, subject);
+        self.figures.kept(slot.entry.matches.receivers());
         slot.entry.allowed = may_publish();
         self.held += slot.entry.matches.held();
         self.held -= before;
@@ -202,7 +219,10 @@ impl MatchCache {
                 *slot = Slot::default();
             }
         }
-        self.held = self.slots[index].entry.matches.held();
+        let matches = &self.slots[index].entry.matches;
+        self.held = matches.held();
+        self.figures.cleared();
+        self.figures.kept(matches.receivers());
     }
 
     #[cold]
@@ -225,6 +245,7 @@ impl MatchCache {
         self.scratch = Entry::default();
         self.misses = 0;
         self.held = 0;
+        self.figures.cleared();
     }
 
     /// Forgets everything if nothing was looked up since the last call.

@@ -17,6 +17,7 @@
 //! credentials.
 
 pub mod accounts;
+pub mod cache_figures;
 pub mod deliver;
 pub mod interest;
 pub mod internal;

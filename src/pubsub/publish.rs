@@ -12,6 +12,8 @@ use crate::entropy::Random;
 /// What a link needs to publish: its cache, its batch, its chance.
 pub struct Publisher {
     account: Arc<Account>,
+    /// The place of the cache among those of the account.
+    cache_key: u64,
     cache: MatchCache,
     encoded: Encoded,
     random: Random,
@@ -37,10 +39,12 @@ impl Publisher {
         mut random: Random,
         requester: Option<Arc<dyn Requester>>,
     ) -> Self {
+        let (cache_key, figures) = account.caches.join();
         Publisher {
             batch: Batch::new(Random::seeded(random.next_u64()), requester),
             account,
-            cache: MatchCache::default(),
+            cache_key,
+            cache: MatchCache::new(figures),
             encoded: Encoded::default(),
             random,
         }
@@ -112,5 +116,11 @@ impl Publisher {
         self.cache.clear_if_idle();
         self.encoded = Encoded::default();
         self.batch.rest();
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.account.caches.leave(self.cache_key);
     }
 }

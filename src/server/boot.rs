@@ -9,11 +9,12 @@ use std::time::Duration;
 use parking_lot::{Mutex, RwLock};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 use super::events::Events;
 use super::identity::Identity;
 use super::live::Live;
-use super::tls::{ClientTls, TlsConfigError, TlsState};
+use super::tls::{self, ClientTls, TlsConfigError, TlsState};
 use super::{
     ConfigSource, Configuration, Server, accounts, facts, info, listeners, memory, system,
 };
@@ -108,6 +109,7 @@ impl Server {
 
         let listener = listen(&options.listen.endpoint, None, CLIENT_PORT)?;
         let client_address = local_address(&listener)?;
+        let port_tls = monitoring_tls(&options)?.map(|tls| Arc::new(RwLock::new(tls)));
         let monitoring = monitoring_listener(&options)?;
         let monitoring_address = monitoring.as_ref().map(local_address).transpose()?;
 
@@ -159,6 +161,7 @@ impl Server {
             known: Mutex::new(known),
             ports_file: Mutex::new(None),
             reloading: Mutex::new(()),
+            monitoring_tls: port_tls.clone(),
             tls: Arc::clone(&tls),
             acceptor: Mutex::new(None),
             tasks: Mutex::default(),
@@ -170,7 +173,8 @@ impl Server {
         ];
         background.extend(system::answer_requests(&server, &events, &monitor));
         if let Some(listener) = monitoring {
-            let port = http::Server::new(monitor, &http_base_path, None, http::Limits::default());
+            let port =
+                http::Server::new(monitor, &http_base_path, port_tls, http::Limits::default());
             let spawn = |task| drop(tasks::spawn(task));
             background.push(tasks::spawn(port.run(
                 listener,
@@ -233,10 +237,19 @@ fn local_address(listener: &TcpListener) -> Result<SocketAddr, StartError> {
 fn monitoring_listener(options: &Options) -> Result<Option<TcpListener>, StartError> {
     let host = options.listen.endpoint.host.as_deref();
     let monitoring = &options.monitoring;
-    match monitoring.http.port {
-        Some(_) => listen(&monitoring.http, host, 0).map(Some),
-        None => Ok(None),
+    match (monitoring.http.port, monitoring.https.port) {
+        (Some(_), _) => listen(&monitoring.http, host, 0).map(Some),
+        (None, Some(_)) => listen(&monitoring.https, host, 0).map(Some),
+        (None, None) => Ok(None),
     }
+}
+
+/// TLS of the monitoring port, if it is `https`: the server's own, for everybody.
+pub(super) fn monitoring_tls(options: &Options) -> Result<Option<TlsAcceptor>, StartError> {
+    let tls = options.tls.as_ref();
+    let tls = tls.filter(|_| options.monitoring.https.port.is_some());
+    let acceptor = tls.map(|tls| tls::acceptor_for_everybody(tls, &RealVfs));
+    Ok(acceptor.transpose()?.map(|acceptor| acceptor.to_library()))
 }
 
 fn listen(endpoint: &Endpoint, host: Option<&str>, port: u16) -> Result<TcpListener, StartError> {

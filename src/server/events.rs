@@ -126,6 +126,16 @@ impl Events {
         self.tell(&event.subject.clone(), || event);
     }
 
+    /// As [`Events::gone`]; who never got into an account counts as of the global one.
+    fn refusal(client: &Arc<Client>, reason: CloseReason) -> ConnectionSnapshot {
+        let mut connection = Self::gone(client, reason);
+        if connection.account.is_empty() {
+            account::GLOBAL.clone_into(&mut connection.account);
+            account::GLOBAL.clone_into(&mut connection.name_tag);
+        }
+        connection
+    }
+
     fn gone(client: &Arc<Client>, reason: CloseReason) -> ConnectionSnapshot {
         let mut connection = live::connection(client, false);
         connection.stop = Some(clock::now());
@@ -154,10 +164,17 @@ impl Observer for Events {
     }
 
     fn refused(&self, client: &Arc<Client>, reason: CloseReason) {
+        let refusal = Self::refusal(client, reason);
         let id = self.live.facts().server_id.clone();
         self.tell(&format!("$SYS.SERVER.{id}.CLIENT.AUTH.ERR"), || {
-            system_events::auth_error(&self.stamp(), &Self::gone(client, reason))
+            system_events::auth_error(&self.stamp(), &refusal)
         });
+        if refusal.account == account::GLOBAL {
+            self.tell(
+                &format!("$SYS.ACCOUNT.{}.DISCONNECT", account::GLOBAL),
+                || system_events::client_disconnect(&self.stamp(), &refusal),
+            );
+        }
         let account = client
             .account()
             .and_then(|account| self.accounts.get(&account.name));

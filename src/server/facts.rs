@@ -36,7 +36,7 @@ pub(super) fn build(
     let monitoring = &options.monitoring;
     let cores = thread::available_parallelism().map_or(1, usize::from) as u64;
     let auth_timeout = super::boot::client_options(options).auth_timeout;
-    let port = |endpoint: &Endpoint| endpoint.port.map_or(0, |port| i64::from(port.to_bind()));
+    let port = |endpoint: &Endpoint| endpoint.port.map_or(0, |port| i64::from(port.configured()));
     let host = options.listen.endpoint.host_or(ANY_HOST);
     let system = options
         .accounts

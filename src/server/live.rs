@@ -276,7 +276,10 @@ impl Source for Live {
     fn account_detail(&self, name: &str) -> Option<AccountDetail> {
         let account = self.front.accounts.get(name)?;
         let policy = account.policy();
-        let exports = policy.exports.iter().map(export).collect();
+        let mut exports: Vec<_> = policy.exports.iter().map(export).collect();
+        if self.facts().system_account == name {
+            exports.extend(SYSTEM_EXPORTS.map(system_export));
+        }
         let mut imports: Vec<_> = policy
             .stream_imports
             .iter()
@@ -337,6 +340,7 @@ fn account_snapshot(account: &Account, traffic: &mut TrafficByAccount) -> Accoun
     let counters = &account.counters;
     let (received, sent) = traffic.0.remove(&account.name).unwrap_or_default();
     let (inserts, removes) = account.interest.changes();
+    let caches = account.caches.sum();
     let all = |gone: &(AtomicU64, AtomicU64), open: Traffic| AccountTraffic {
         all: plus(load(gone), (open.msgs, open.bytes)),
         ..AccountTraffic::default()
@@ -352,7 +356,11 @@ fn account_snapshot(account: &Account, traffic: &mut TrafficByAccount) -> Accoun
             subscriptions: account.interest.len() as u64,
             inserts,
             removes,
-            ..SublistSnapshot::default()
+            cached: caches.cached,
+            matches: caches.lookups,
+            cache_hits: caches.hits,
+            fanout_max: caches.fanout_max,
+            fanout_total: caches.fanout_total,
         },
         ..AccountSnapshot::default()
     }
@@ -368,6 +376,23 @@ fn export(export: &crate::account::export::ExportSpec) -> accountz::ExportInfo {
         offer,
         response_type: response_type.map(shown_response),
         approved_accounts: export.accounts.clone().unwrap_or_default(),
+        ..accountz::ExportInfo::default()
+    }
+}
+
+/// What every system account offers to all others.
+const SYSTEM_EXPORTS: [(&str, accountz::ResponseKind); 4] = [
+    ("$SYS.REQ.ACCOUNT.*.CONNZ", accountz::ResponseKind::Streamed),
+    ("$SYS.REQ.ACCOUNT.*.STATZ", accountz::ResponseKind::Streamed),
+    ("$SYS.DEBUG.SUBSCRIBERS", accountz::ResponseKind::Singleton),
+    ("$SYS.REQ.USER.*.INFO", accountz::ResponseKind::Singleton),
+];
+
+fn system_export((subject, response): (&str, accountz::ResponseKind)) -> accountz::ExportInfo {
+    accountz::ExportInfo {
+        subject: subject.to_owned(),
+        offer: accountz::Offer::Service,
+        response_type: Some(response),
         ..accountz::ExportInfo::default()
     }
 }
@@ -405,7 +430,8 @@ fn service_import(import: &crate::account::import::ServiceImport) -> accountz::I
 fn mappings(
     mappings: &crate::account::mapping::Mappings,
 ) -> BTreeMap<String, Vec<accountz::MappingDestination>> {
-    let shown = |(source, destinations): (&str, Vec<(String, u8, String)>)| {
+    let shown = |(source, mut destinations): (&str, Vec<(String, u8, String)>)| {
+        by_weight(&mut destinations);
         let destinations = destinations.into_iter().map(|(subject, weight, cluster)| {
             accountz::MappingDestination {
                 subject,
@@ -416,6 +442,23 @@ fn mappings(
         (source.to_owned(), destinations.collect())
     };
     mappings.shown().map(shown).collect()
+}
+
+/// Tools know the order of the incumbent: in a cluster the lightest first, weights adding up.
+fn by_weight(destinations: &mut [(String, u8, String)]) {
+    let runs = destinations.chunk_by_mut(|a, b| a.2 == b.2);
+    for run in runs {
+        let mut before = 0;
+        for (_, weight, _) in run.iter_mut() {
+            (before, *weight) = (*weight, weight.saturating_sub(before));
+        }
+        run.sort_by_key(|(_, weight, _)| *weight);
+        let mut sum = 0_u8;
+        for (_, weight, _) in run.iter_mut() {
+            sum = sum.saturating_add(*weight);
+            *weight = sum;
+        }
+    }
 }
 
 fn responses(account: &Account) -> BTreeMap<String, accountz::ImportInfo> {

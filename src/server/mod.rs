@@ -38,6 +38,7 @@ use tokio::task::JoinHandle;
 use crate::client::Front;
 use crate::clock::Timestamp;
 use crate::config::options::Options;
+use crate::monitor::http;
 use crate::tasks::Shards;
 
 /// A configuration, read and validated.
@@ -90,6 +91,7 @@ pub struct Server {
     /// Reloads come one after the other.
     reloading: Mutex<()>,
     /// TLS of the listener for clients.
+    monitoring_tls: Option<http::PortTls>,
     tls: Arc<tls::ClientTls>,
     acceptor: Mutex<Option<JoinHandle<()>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,

@@ -58,6 +58,7 @@ impl Server {
         let checked = boot::checked_accounts(&fresh.options)?;
         let directory = boot::directory(&fresh.options).map_err(StartError::from)?;
         let tls = TlsState::new(&fresh.options, &RealVfs).map_err(StartError::from)?;
+        let monitoring_tls = boot::monitoring_tls(&fresh.options)?;
         let has = |is_such: fn(&Change) -> bool| plan.changes.iter().any(is_such);
         let authorization = has(Change::is_authorization);
         if has(Change::is_logging) || has(|c| matches!(c, Change::MaxTracedMsgLen(_))) {
@@ -74,6 +75,9 @@ impl Server {
         }
         *self.front.options.write() = Arc::new(boot::client_options(&options));
         self.tls.set(tls);
+        if let Some((port, fresh)) = self.monitoring_tls.as_ref().zip(monitoring_tls) {
+            *port.write() = fresh;
+        }
         {
             let mut known = self.known.lock();
             known.digest.clone_from(&fresh.digest);

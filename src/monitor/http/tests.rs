@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests open sockets and tasks")]
 
+use parking_lot::RwLock;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -21,7 +22,7 @@ impl Port {
         Self::open_with(limits, None).await
     }
 
-    async fn open_with(limits: Limits, tls: Option<TlsAcceptor>) -> Self {
+    async fn open_with(limits: Limits, tls: Option<PortTls>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let monitor = Arc::new(Monitor::new(Arc::new(FakeSource::busy())));
@@ -214,7 +215,11 @@ async fn replies_go_over_tls() {
     let client = rustls::ClientConfig::builder()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let port = Port::open_with(Limits::default(), Some(TlsAcceptor::from(Arc::new(server)))).await;
+    let port = Port::open_with(
+        Limits::default(),
+        Some(Arc::new(RwLock::new(TlsAcceptor::from(Arc::new(server))))),
+    )
+    .await;
     let name = ServerName::try_from("localhost").expect("a name");
     let mut link = tokio_rustls::TlsConnector::from(Arc::new(client))
         .connect(name, port.connect().await)
