@@ -3,7 +3,7 @@
 //! Each thread keeps the buffers it got back, the last one first: the one that is still
 //! in the cache. Under load they have grown, at rest links hold none.
 //!
-//! Invariants: a buffer handed out is empty; a thread keeps at most [`KEPT_BYTES_MAX`].
+//! Invariants: a buffer handed out is empty; a thread keeps at most `KEPT_BYTES_MAX`.
 
 use std::cell::RefCell;
 

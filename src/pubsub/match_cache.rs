@@ -1,7 +1,7 @@
 //! Resolved receivers by subject, per publishing link.
 //!
 //! A table with one place per hash: a hit costs a hash and a comparison. It grows while it
-//! misses, up to [`SLOTS_MAX`], and remembers a subject only at its second miss, so that a
+//! misses, up to `SLOTS_MAX`, and remembers a subject only at its second miss, so that a
 //! stream of ever new subjects walks the sublist and allocates nothing.
 //!
 //! Invariants: a result is used only while its stamp is the one of now; the cache pins
