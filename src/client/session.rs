@@ -199,6 +199,7 @@ impl ClientSession {
 
     /// Appends to the own link; flushed with the batch.
     pub(super) fn reply(&mut self, bytes: &[u8]) {
+        self.commit();
         let Some(mut locked) = self.client.link.lock() else {
             return;
         };
@@ -210,7 +211,15 @@ impl ClientSession {
         }
     }
 
+    /// What was published before an answer or another operation is delivered before it.
+    fn commit(&mut self) {
+        if let Some(publisher) = &mut self.publisher {
+            publisher.batch.commit();
+        }
+    }
+
     fn on_op(&mut self, op: &Op<'_>) {
+        self.commit();
         match op {
             Op::Publish(publish) => self.on_publish(publish),
             Op::Subscribe(subscribe) => self.on_subscribe(subscribe),

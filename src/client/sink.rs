@@ -15,6 +15,7 @@ use crate::clock;
 use crate::connection::id::ConnId;
 use crate::connection::link::{Appended, Link};
 use crate::pubsub::message::{Batch, Encoded, Message};
+use crate::pubsub::run::BODY_BYTES_MAX;
 use crate::pubsub::subscription::{Count, Sink, Subscription};
 use crate::telemetry::protocol_trace;
 
@@ -86,6 +87,46 @@ impl ClientSink {
     }
 }
 
+impl ClientSink {
+    /// Nothing has to be decided message by message.
+    fn may_run(&self, message: &Message<'_>, subscription: &Subscription) -> bool {
+        // A member of a queue group that is closed has to say so: another takes the message.
+        message.body.len() <= BODY_BYTES_MAX
+            && subscription.queue().is_none()
+            && subscription.max() == 0
+            && self.responses.is_none()
+            && !self.drop_when_behind
+            && !protocol_trace::trace_enabled()
+    }
+
+    fn add_to_run(
+        &self,
+        message: &Message<'_>,
+        encoded: &mut Encoded,
+        subscription: &Arc<Subscription>,
+        batch: &mut Batch,
+    ) {
+        let body = if self.headers {
+            message.body
+        } else {
+            message.payload()
+        };
+        let line = encoded.line(message, self.headers);
+        let sid = subscription.sid();
+        let is_full = batch
+            .runs()
+            .add(&self.link, subscription, body.len(), |out| {
+                out.reserve(line.len_with(sid) + body.len() + 2);
+                line.append(out, sid);
+                out.extend_from_slice(body);
+                out.extend_from_slice(b"\r\n");
+            });
+        if is_full {
+            batch.commit();
+        }
+    }
+}
+
 impl Sink for ClientSink {
     fn deliver(
         &self,
@@ -105,6 +146,13 @@ impl Sink for ClientSink {
         {
             return false;
         }
+        let alone = encoded.is_single();
+        if alone && batch.runs().continues(subscription) && self.may_run(message, subscription) {
+            self.add_to_run(message, encoded, subscription, batch);
+            return true;
+        }
+        batch.commit();
+        batch.runs().note(subscription, alone);
         let Some(mut locked) = self.link.lock() else {
             return false;
         };
@@ -148,7 +196,7 @@ impl Sink for ClientSink {
                 out.extend_from_slice(b"\r\n");
             });
         }
-        locked.count_delivered(body.len());
+        locked.count_delivered(1, body.len());
         let appended = locked.finish();
         if count == Count::Last {
             if let Some(client) = self.client.upgrade() {
@@ -173,6 +221,10 @@ impl Sink for ClientSink {
             Appended::Closed => return false,
         }
         true
+    }
+
+    fn on_last(&self, subscription: &Arc<Subscription>) {
+        self.end(Arc::clone(subscription));
     }
 
     fn owner(&self) -> ConnId {

@@ -539,6 +539,11 @@ impl Locked<'_> {
         self.inner.queue.append(len, write);
     }
 
+    /// Appends a whole buffer, which is taken over if it is worth it.
+    pub fn append_buffer(&mut self, buffer: Vec<u8>) {
+        self.inner.queue.append_buffer(buffer);
+    }
+
     /// Appends bytes by reference.
     pub fn append_shared(&mut self, bytes: Bytes) {
         self.inner.queue.append_shared(bytes);
@@ -550,9 +555,9 @@ impl Locked<'_> {
         is_behind(waiting, self.link.options.pending_max)
     }
 
-    /// Counts one delivered message.
-    pub fn count_delivered(&mut self, bytes: usize) {
-        self.inner.msgs += 1;
+    /// Counts delivered messages and the bytes of their bodies.
+    pub fn count_delivered(&mut self, msgs: u64, bytes: usize) {
+        self.inner.msgs += msgs;
         self.inner.bytes += bytes as u64;
     }
 

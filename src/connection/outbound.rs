@@ -18,6 +18,8 @@ use super::pool::{self, CHUNK_BYTES};
 pub const SHARE_MIN_BYTES: usize = 4096;
 /// A buffer of less than four times this is not worth shrinking.
 const SHRINK_MIN_BYTES: usize = 1024;
+/// A smaller buffer is copied into the last one rather than taken over.
+const COPY_MAX_BYTES: usize = 8192;
 /// Slices of one vectored write.
 const SLICES_MAX: usize = 32;
 
@@ -71,6 +73,20 @@ impl Queue {
         let before = self.tail.len();
         write(&mut self.tail);
         self.bytes += self.tail.len() - before;
+    }
+
+    /// Appends a whole buffer: by taking it over, or by copying if it is small.
+    pub fn append_buffer(&mut self, buffer: Vec<u8>) {
+        self.bytes += buffer.len();
+        if self.tail.is_empty() {
+            pool::give(std::mem::replace(&mut self.tail, buffer));
+        } else if buffer.len() < COPY_MAX_BYTES && self.tail.len() + buffer.len() <= CHUNK_BYTES {
+            self.tail.extend_from_slice(&buffer);
+            pool::give(buffer);
+        } else {
+            let full = std::mem::replace(&mut self.tail, buffer);
+            self.older.push_back(Chunk::Owned(full));
+        }
     }
 
     /// Appends bytes by reference.
@@ -195,6 +211,7 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Step {
         Append(usize),
+        Buffer(usize),
         Share(usize),
         Write(usize),
         Split,
@@ -204,6 +221,7 @@ mod tests {
     fn steps() -> impl Strategy<Value = Vec<Step>> {
         let step = prop_oneof![
             (0usize..40_000).prop_map(Step::Append),
+            (0usize..20_000).prop_map(Step::Buffer),
             (1usize..10_000).prop_map(Step::Share),
             (0usize..100_000).prop_map(Step::Write),
             Just(Step::Split),
@@ -237,6 +255,10 @@ mod tests {
                 match step {
                     Step::Append(len) => {
                         queue.append(len, |out| out.resize(out.len() + len, next));
+                        model.resize(model.len() + len, next);
+                    }
+                    Step::Buffer(len) => {
+                        queue.append_buffer(vec![next; len]);
                         model.resize(model.len() + len, next);
                     }
                     Step::Share(len) => {

@@ -12,6 +12,7 @@ use crate::entropy::Random;
 use crate::protocol::encode::MessageLine;
 
 use super::accounts::Account;
+use super::run::{Committed, Runs};
 use super::subscription::Subscription;
 
 /// How many accounts one message may cross.
@@ -91,6 +92,11 @@ impl Encoded {
         }
     }
 
+    /// The message goes to one receiver at most.
+    pub const fn is_single(&self) -> bool {
+        self.receivers == 1
+    }
+
     /// The body by reference, if it is large and goes to several receivers.
     pub fn shared(&self, message: &Message<'_>) -> Option<&Bytes> {
         if self.receivers < 2 || message.body.len() < SHARE_MIN_BYTES {
@@ -121,6 +127,8 @@ pub struct Batch {
     /// Accounts the present message has crossed.
     crossings: usize,
     requester: Option<Arc<dyn Requester>>,
+    /// Messages that go to one receiver together.
+    runs: Runs,
     /// Chance, for what is not cached.
     pub random: Random,
 }
@@ -141,7 +149,23 @@ impl Batch {
             finished: Vec::new(),
             crossings: 0,
             requester,
+            runs: Runs::default(),
             random,
+        }
+    }
+
+    /// The run of messages to one receiver.
+    pub fn runs(&mut self) -> &mut Runs {
+        &mut self.runs
+    }
+
+    /// Hands over the run that is open, if any: before anything else is delivered, answered
+    /// or flushed.
+    pub fn commit(&mut self) {
+        if self.runs.is_open() {
+            let touched = &mut self.touched;
+            let committed = self.runs.commit(|link| touched.push(Arc::clone(link)));
+            self.behind |= committed == Committed::Behind;
         }
     }
 
@@ -169,11 +193,13 @@ impl Batch {
     pub fn rest(&mut self) {
         self.touched = Vec::new();
         self.finished = Vec::new();
+        self.runs.rest();
     }
 
     /// Flushes what was touched; true if a receiver is behind.
     pub fn flush(&mut self) -> bool {
         self.work = 0;
+        self.commit();
         for link in self.touched.drain(..) {
             link.flush();
         }

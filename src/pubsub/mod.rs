@@ -25,6 +25,7 @@ pub mod match_cache;
 pub mod message;
 pub mod publish;
 pub mod replies;
+pub mod run;
 pub mod service_import;
 pub mod stream_import;
 pub mod subscription;

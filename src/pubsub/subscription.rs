@@ -23,6 +23,9 @@ pub trait Sink: Send + Sync {
         batch: &mut Batch,
     ) -> bool;
 
+    /// A subscription has had its last message, or more were on their way than it may have.
+    fn on_last(&self, _subscription: &Arc<Subscription>) {}
+
     /// The link behind it.
     fn owner(&self) -> ConnId;
 }
@@ -165,6 +168,21 @@ impl Subscription {
     /// Receives no more.
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
+    }
+
+    /// Counts up to `wanted` deliveries, under the sink's lock; how many are allowed.
+    pub fn count_many(&self, wanted: u64) -> u64 {
+        if self.is_closed() {
+            return 0;
+        }
+        let (delivered, max) = (self.delivered(), self.max());
+        let allowed = if max == 0 {
+            wanted
+        } else {
+            wanted.min(max.saturating_sub(delivered))
+        };
+        self.delivered.store(delivered + allowed, Ordering::Relaxed);
+        allowed
     }
 
     /// Counts one delivery, under the sink's lock: refused once the limit is reached.
