@@ -24,17 +24,15 @@ fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Appends to `out` the block with one field set; a `block` of `None` makes a new one.
-/// Other fields keep their order and bytes; earlier values of `key` are dropped.
+/// Other fields keep their order and bytes; earlier values of `key` are dropped, in whatever
+/// case they are written: a reader that ignores case must not find a forged one.
 pub fn with_field(out: &mut Vec<u8>, block: Option<&[u8]>, key: &[u8], value: &[u8]) {
     let first = block.and_then(|b| b.split(|byte| *byte == b'\n').next());
     let first = first.map_or(VERSION, |line| line.strip_suffix(b"\r").unwrap_or(line));
     out.extend_from_slice(first);
     out.extend_from_slice(b"\r\n");
     for line in block.into_iter().flat_map(lines) {
-        let same = line
-            .strip_prefix(key)
-            .is_some_and(|rest| rest.starts_with(b":"));
-        if !same {
+        if !is_field(line, key) {
             out.extend_from_slice(line);
             out.extend_from_slice(b"\r\n");
         }
@@ -43,6 +41,11 @@ pub fn with_field(out: &mut Vec<u8>, block: Option<&[u8]>, key: &[u8], value: &[
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n\r\n");
+}
+
+fn is_field(line: &[u8], key: &[u8]) -> bool {
+    let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+    name.len() < line.len() && name.trim_ascii().eq_ignore_ascii_case(key)
 }
 
 /// Appends the block of a 503: nobody listens on `subject`.
@@ -81,7 +84,7 @@ mod tests {
         };
         check(None, "NATS/1.0\r\nK: v\r\n\r\n");
         check(
-            Some("NATS/1.0 503\r\nA: 1\r\nK: old\r\nK2: 2\r\n\r\n"),
+            Some("NATS/1.0 503\r\nA: 1\r\nK: old\r\nk : forged\r\nK2: 2\r\n\r\n"),
             "NATS/1.0 503\r\nA: 1\r\nK2: 2\r\nK: v\r\n\r\n",
         );
     }

@@ -18,7 +18,6 @@ use crate::monitor::system_requests::{Control, Incoming};
 use crate::monitor::user_info::Requester;
 use crate::protocol::headers;
 use crate::pubsub::internal;
-use crate::pubsub::service_import::REQUEST_INFO;
 use crate::tasks;
 
 /// Requests that wait to be answered.
@@ -29,8 +28,8 @@ struct Request {
     subject: String,
     reply: String,
     accept_encoding: String,
-    /// The connection that asks through a service import.
-    asks: Option<ConnId>,
+    /// The connection that asks.
+    asks: ConnId,
     body: Vec<u8>,
 }
 
@@ -51,19 +50,14 @@ pub(super) fn answer_requests(
             Box::new(move |message, _| {
                 let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
                 let block = message.headers().unwrap_or_default();
-                let info = headers::find(block, REQUEST_INFO);
-                let info =
-                    info.and_then(|json| serde_json::from_slice::<serde_json::Value>(json).ok());
                 let request = Request {
                     subject: text(message.subject),
                     reply: text(message.reply),
                     accept_encoding: headers::find(block, b"Accept-Encoding")
                         .map(text)
                         .unwrap_or_default(),
-                    asks: info
-                        .and_then(|info| info["id"].as_u64())
-                        .map(ConnId)
-                        .or(Some(message.origin)),
+                    // The link it came from, also through imports; a header could be forged.
+                    asks: message.origin,
                     body: message.payload().to_vec(),
                 };
                 queue.try_send(request).is_ok()
@@ -80,7 +74,7 @@ pub(super) fn answer_requests(
             let Some(strong) = server.upgrade() else {
                 return;
             };
-            let requester = request.asks.and_then(|id| requester(&strong, id));
+            let requester = requester(&strong, request.asks);
             let event_id = events.next_id();
             let incoming = Incoming {
                 subject: &request.subject,
