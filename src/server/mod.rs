@@ -105,3 +105,13 @@ impl Server {
         Arc::clone(&self.options.lock())
     }
 }
+
+/// A server that is dropped stops; [`Server::shutdown`] also says goodbye.
+impl Drop for Server {
+    fn drop(&mut self) {
+        let tasks = std::mem::take(self.tasks.get_mut());
+        for task in self.acceptor.get_mut().take().into_iter().chain(tasks) {
+            task.abort();
+        }
+    }
+}
