@@ -4,7 +4,7 @@ use natter::auth::permissions::{Permissions, PermissionsSpec, SubjectPermission,
 use natter::config::include::NoFiles;
 use natter::config::options::Options;
 use natter::config::{digest, parser as config_parser, render};
-use natter::protocol::connect::{self, Connect};
+use natter::protocol::connect::Connect;
 use natter::protocol::headers as header_block;
 use natter::protocol::limits::Limits;
 use natter::protocol::op::Op;
@@ -12,11 +12,16 @@ use natter::protocol::parser::{self, ParseError, Step};
 use natter::subject::sublist::{Keyed, Sublist};
 use natter::subject::transform::Transform;
 use natter::subject::{tokens, wildcard};
+use natter::telemetry::protocol_trace;
 
 const LIMITS: Limits = Limits {
     control_line_max: 256,
     payload_max: 4096,
+    headers: true,
 };
+
+/// Leading blanks do not count toward the control line, but are bounded by this.
+const BLANKS_MAX: usize = 4096;
 
 /// What a connection that sent these bytes in one piece does: operations, and how it ends.
 fn run_whole(data: &[u8]) -> (Vec<String>, Option<ParseError>) {
@@ -31,7 +36,7 @@ fn run_whole(data: &[u8]) -> (Vec<String>, Option<ParseError>) {
             }
             Ok(Step::Incomplete(need)) => {
                 assert!(need > data.len() - at, "it asked for what it had");
-                assert!(need <= LIMITS.payload_max + LIMITS.control_line_max + 32);
+                assert!(need <= LIMITS.payload_max + 2 * BLANKS_MAX);
                 break;
             }
             Err(error) => return (ops, Some(error)),
@@ -123,8 +128,9 @@ pub fn headers(data: &[u8]) {
 
 /// The JSON of `CONNECT`, and what of it may be logged.
 pub fn connect(data: &[u8]) {
-    let shown = connect::redacted(data);
-    if let Ok(connect) = Connect::parse(data) {
+    let shown = protocol_trace::without_secrets(data);
+    let mut connect = Connect::default();
+    if connect.update(data).is_ok() {
         for secret in [&connect.pass, &connect.auth_token] {
             let telling = secret.len() >= 12 && secret.bytes().all(|b| b.is_ascii_alphanumeric());
             let elsewhere = data
