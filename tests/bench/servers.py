@@ -7,6 +7,7 @@ process id.
 
 import json
 import os
+import random
 import resource
 import shlex
 import shutil
@@ -80,12 +81,25 @@ def raise_nofile():
             continue
 
 
+# Below the range that outgoing connections get their ports from: ten thousand of them
+# must not meet the port of a server that is just being started.
+SERVER_PORTS = range(20_000, 32_000)
+
+
 def free_ports(n):
-    socks = [socket.socket() for _ in range(n)]
+    socks = []
     try:
-        for s in socks:
-            s.bind(("127.0.0.1", 0))
-        return [s.getsockname()[1] for s in socks]
+        for port in random.sample(SERVER_PORTS, len(SERVER_PORTS)):
+            s = socket.socket()
+            socks.append(s)
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                socks.pop().close()
+                continue
+            if len(socks) == n:
+                return [s.getsockname()[1] for s in socks]
+        raise SystemExit("no free port")
     finally:
         for s in socks:
             s.close()
