@@ -7,7 +7,8 @@
                        messages and gross leaks, not a slow one
 
 Server and load are processes of their own. Memory after the first round is the measure
-for every later one: it may grow by --flat percent (5) plus 2 MiB of noise (quick: 8 MiB). Slow consumers
+for every later one: it may grow by --flat percent (5) plus 2 MiB of noise (quick: 8 MiB, and after slow consumers only
+a doubling fails). Slow consumers
 must all be cut off and counted, while healthy subscribers lose no message. Exit status 1
 if anything of this fails.
 """
