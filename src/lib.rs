@@ -6,10 +6,15 @@
 //! randomness outside of the seams `clock`, `entropy`, `net`, `vfs` and `tasks`.
 
 // Ground floor: seams and small data structures.
+pub mod api_error;
 pub mod clock;
+pub mod deadline_queue;
 pub mod entropy;
 pub mod net;
 pub mod nuid;
+pub mod pb;
+pub mod sequence_set;
+pub mod state_machine;
 pub mod tasks;
 pub mod telemetry;
 pub mod vfs;
@@ -18,12 +23,19 @@ pub mod vfs;
 pub mod account;
 pub mod auth;
 pub mod config;
+pub mod consumer;
+pub mod meta;
 pub mod protocol;
+pub mod store;
+pub mod stream;
 pub mod subject;
 
 // Second floor: services.
 pub mod connection;
+pub mod filestore;
 pub mod pubsub;
+pub mod raft;
+pub mod wal;
 
 // Third floor: fronts and subsystems.
 pub mod client;

@@ -6,7 +6,7 @@
 //! A subject is a byte slice of tokens between dots; any byte is legal. A *filter* is
 //! a subject that may contain wildcards: `*` for one token, a final `>` for one or
 //! more. A *literal* has none. The files: `tokens` takes subjects apart, `wildcard`
-//! relates one filter to one subject, `sublist` holds many filters and finds those
+//! relates one filter to one subject, `filters` a few filters to one subject, `sublist` holds many filters and finds those
 //! that match, `transform` makes one subject out of another, `reserved` knows the
 //! prefixes that belong to the broker.
 //!
@@ -14,6 +14,7 @@
 //! an empty token matches no filter. Absent: permissions, accounts, and any limit that
 //! a configuration sets.
 
+pub mod filters;
 pub mod reserved;
 pub mod sublist;
 pub mod tokens;

@@ -14,6 +14,7 @@ pub mod real;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Mode of files that only this user may read.
 pub const MODE_PRIVATE: u32 = 0o600;
@@ -46,6 +47,52 @@ pub trait Vfs: Send + Sync {
 
     /// Makes the directory and those above it; fine if it is there.
     fn create_dir_all(&self, path: &Path) -> Result<(), Error>;
+
+    /// Opens a file to read and write at any place; makes it, with `mode`, if there is none.
+    fn open(&self, path: &Path, mode: u32) -> Result<Arc<dyn File>, Error>;
+
+    /// Waits until the names in the directory are on the disk: files made, renamed and
+    /// removed in it before.
+    fn sync_dir(&self, path: &Path) -> Result<(), Error>;
+
+    /// What the disk under the path has room for.
+    fn space(&self, path: &Path) -> Result<Space, Error>;
+}
+
+/// The size of a disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Space {
+    /// All of it, in bytes.
+    pub total: u64,
+    /// What this process may still write, in bytes.
+    pub available: u64,
+}
+
+/// A file read and written at any place, by many threads at once.
+pub trait File: Send + Sync {
+    /// Reads at `offset` until the buffer is full or the file ends; the bytes read.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, Error>;
+
+    /// Writes all bytes at `offset`; the file grows if it must.
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), Error>;
+
+    /// Waits until everything written is on the disk, with the metadata needed to read it.
+    fn sync(&self) -> Result<(), Error>;
+
+    /// The bytes in the file.
+    fn len(&self) -> Result<u64, Error>;
+
+    /// Cuts the file, or lets it grow by zeros.
+    fn set_len(&self, len: u64) -> Result<(), Error>;
+
+    /// Reserves blocks on the disk for the first `len` bytes, so that writing there needs
+    /// no more room; the length grows to `len`.
+    fn allocate(&self, len: u64) -> Result<(), Error>;
+
+    /// The file holds nothing.
+    fn is_empty(&self) -> Result<bool, Error> {
+        Ok(self.len()? == 0)
+    }
 }
 
 impl dyn Vfs + '_ {

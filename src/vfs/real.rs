@@ -5,12 +5,13 @@
 //! points at it.
 #![allow(clippy::disallowed_methods, reason = "the one room that touches files")]
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::{AppendFile, Error, Vfs};
+use super::{AppendFile, Error, File, Space, Vfs};
 
 /// The files of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,7 +19,7 @@ pub struct RealVfs;
 
 impl Vfs for RealVfs {
     fn read(&self, path: &Path, bytes_max: u64) -> Result<Vec<u8>, Error> {
-        let file = File::open(path).map_err(|cause| Error::new("open", path, cause))?;
+        let file = fs::File::open(path).map_err(|cause| Error::new("open", path, cause))?;
         let mut content = Vec::new();
         file.take(bytes_max.saturating_add(1))
             .read_to_end(&mut content)
@@ -80,10 +81,84 @@ impl Vfs for RealVfs {
     fn create_dir_all(&self, path: &Path) -> Result<(), Error> {
         fs::create_dir_all(path).map_err(|cause| Error::new("mkdir", path, cause))
     }
+
+    fn open(&self, path: &Path, mode: u32) -> Result<Arc<dyn File>, Error> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let file = options.mode(mode).open(path);
+        let file = file.map_err(|cause| Error::new("open", path, cause))?;
+        let path = path.to_owned();
+        Ok(Arc::new(RandomFile { file, path }))
+    }
+
+    fn sync_dir(&self, path: &Path) -> Result<(), Error> {
+        let synced = fs::File::open(path).and_then(|dir| dir.sync_all());
+        synced.map_err(|cause| Error::new("sync", path, cause))
+    }
+
+    fn space(&self, path: &Path) -> Result<Space, Error> {
+        let space =
+            rustix::fs::statvfs(path).map_err(|cause| Error::new("statvfs", path, cause.into()))?;
+        Ok(Space {
+            total: space.f_blocks.saturating_mul(space.f_frsize),
+            available: space.f_bavail.saturating_mul(space.f_frsize),
+        })
+    }
+}
+
+/// A file read and written at any place.
+struct RandomFile {
+    file: fs::File,
+    path: PathBuf,
+}
+
+impl RandomFile {
+    fn error(&self, operation: &'static str) -> impl Fn(io::Error) -> Error {
+        move |cause| Error::new(operation, &self.path, cause)
+    }
+}
+
+impl File for RandomFile {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, Error> {
+        let mut done = 0;
+        while done < buffer.len() {
+            match self.file.read_at(&mut buffer[done..], offset + done as u64) {
+                Ok(0) => break,
+                Ok(count) => done += count,
+                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+                Err(cause) => return Err(self.error("read")(cause)),
+            }
+        }
+        Ok(done)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        let written = self.file.write_all_at(bytes, offset);
+        written.map_err(self.error("write"))
+    }
+
+    fn sync(&self) -> Result<(), Error> {
+        self.file.sync_data().map_err(self.error("sync"))
+    }
+
+    fn len(&self) -> Result<u64, Error> {
+        let metadata = self.file.metadata().map_err(self.error("stat"))?;
+        Ok(metadata.len())
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), Error> {
+        self.file.set_len(len).map_err(self.error("truncate"))
+    }
+
+    fn allocate(&self, len: u64) -> Result<(), Error> {
+        let flags = rustix::fs::FallocateFlags::empty();
+        let allocated = rustix::fs::fallocate(&self.file, flags, 0, len);
+        allocated.map_err(|cause| self.error("allocate")(cause.into()))
+    }
 }
 
 struct RealFile {
-    file: File,
+    file: fs::File,
     path: PathBuf,
     /// The length when opened and what was appended since.
     len: u64,

@@ -1,0 +1,1 @@
+//! The JetStream API's errors: codes as data (skeleton).

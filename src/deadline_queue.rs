@@ -1,0 +1,1 @@
+//! Ordered timers as data (skeleton).

@@ -1,0 +1,1 @@
+//! `MsgStore` on message blocks (skeleton).

@@ -1,0 +1,1 @@
+//! openraft behind one handle (skeleton).

@@ -1,0 +1,4 @@
+//! The replicated log of messages and its consumers (skeleton).
+
+pub mod command;
+pub mod config;

@@ -1,0 +1,1 @@
+//! One write-ahead log for all groups of a server (skeleton).
