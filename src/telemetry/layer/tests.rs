@@ -236,6 +236,15 @@ impl Vfs for FullDisk {
     fn create_dir_all(&self, path: &Path) -> Result<(), Error> {
         Err(full(path))
     }
+    fn open(&self, path: &Path, _: u32) -> Result<Arc<dyn vfs::File>, Error> {
+        Err(full(path))
+    }
+    fn sync_dir(&self, path: &Path) -> Result<(), Error> {
+        Err(full(path))
+    }
+    fn space(&self, _: &Path) -> Result<vfs::Space, Error> {
+        Ok(vfs::Space::default())
+    }
 }
 
 impl AppendFile for FullDisk {
