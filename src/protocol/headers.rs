@@ -14,6 +14,14 @@ pub fn find<'a>(block: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
     })
 }
 
+/// The fields in their order: name, and value trimmed of blanks.
+pub fn fields(block: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    lines(block).filter_map(|line| {
+        let colon = memchr::memchr(b':', line)?;
+        Some((&line[..colon], line[colon + 1..].trim_ascii()))
+    })
+}
+
 /// The fields' lines, without the version line.
 fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
     block
@@ -90,6 +98,20 @@ mod tests {
         check("Ab", Some("x"));
         check("a", None);
         check("NATS/1.0", None);
+    }
+
+    #[test]
+    fn shows_the_fields_in_their_order() {
+        let block = b"NATS/1.0 503\r\nA:  one \r\nno field\r\nB: x:y\r\nA:\r\n\r\nC: 1";
+        let found: Vec<(&[u8], &[u8])> = fields(block).collect();
+        assert_eq!(
+            found,
+            [
+                (&b"A"[..], &b"one"[..]),
+                (&b"B"[..], &b"x:y"[..]),
+                (&b"A"[..], &b""[..])
+            ]
+        );
     }
 
     #[test]
