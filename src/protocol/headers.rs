@@ -14,6 +14,14 @@ pub fn find<'a>(block: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
     })
 }
 
+/// The fields in their order: name, and value trimmed of blanks.
+pub fn fields(block: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    lines(block).filter_map(|line| {
+        let colon = memchr::memchr(b':', line)?;
+        Some((&line[..colon], line[colon + 1..].trim_ascii()))
+    })
+}
+
 /// The fields' lines, without the version line.
 fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
     block
@@ -41,6 +49,23 @@ pub fn with_field(out: &mut Vec<u8>, block: Option<&[u8]>, key: &[u8], value: &[
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n\r\n");
+}
+
+/// The block without a field, in whatever case it is written; empty if no other is left.
+pub fn without(block: &[u8], key: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(block.len());
+    out.extend_from_slice(VERSION);
+    out.extend_from_slice(b"\r\n");
+    let empty = out.len();
+    for line in lines(block).filter(|line| !is_field(line, key)) {
+        out.extend_from_slice(line);
+        out.extend_from_slice(b"\r\n");
+    }
+    if out.len() == empty {
+        return Vec::new();
+    }
+    out.extend_from_slice(b"\r\n");
+    out
 }
 
 fn is_field(line: &[u8], key: &[u8]) -> bool {
@@ -73,6 +98,20 @@ mod tests {
         check("Ab", Some("x"));
         check("a", None);
         check("NATS/1.0", None);
+    }
+
+    #[test]
+    fn shows_the_fields_in_their_order() {
+        let block = b"NATS/1.0 503\r\nA:  one \r\nno field\r\nB: x:y\r\nA:\r\n\r\nC: 1";
+        let found: Vec<(&[u8], &[u8])> = fields(block).collect();
+        assert_eq!(
+            found,
+            [
+                (&b"A"[..], &b"one"[..]),
+                (&b"B"[..], &b"x:y"[..]),
+                (&b"A"[..], &b""[..])
+            ]
+        );
     }
 
     #[test]

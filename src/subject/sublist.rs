@@ -146,6 +146,15 @@ impl<T: Keyed> Sublist<T> {
             .is_break()
     }
 
+    /// Whether `test` holds for some item whose filter matches `subject`; asks until one does.
+    pub fn any(&self, subject: &[u8], mut test: impl FnMut(&T) -> bool) -> bool {
+        self.walk_while(subject, &mut |_, item| match test(item) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        })
+        .is_break()
+    }
+
     /// Shows every item whose filter has a subject in common with `filter`.
     pub fn walk_overlapping<'a>(
         &'a self,

@@ -58,6 +58,13 @@ fn check(sublist: &Sublist<u64>, model: &Model, subject: &[u8]) {
         !matching.is_empty(),
         "interest {text}"
     );
+    let last = matching.iter().map(|(_, item)| *item).max();
+    assert!(!sublist.any(subject, |_| false), "any {text}");
+    assert_eq!(
+        sublist.any(subject, |item| Some(*item) == last),
+        last.is_some(),
+        "any {text}"
+    );
     if !tokens::is_valid_subscribe(subject) {
         return;
     }

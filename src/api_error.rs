@@ -1,1 +1,0 @@
-//! The JetStream API's errors: codes as data (skeleton).

@@ -1,0 +1,380 @@
+//! Commands of a stream as bytes in its log.
+//!
+//! Separate because the bytes outlive versions: the messages of
+//! `proto/replicated/stream.proto` only ever gain fields, while our own types may change.
+//!
+//! Invariants: decoding copies no message: subjects, headers and payloads are slices of
+//! the entry; what lacks something it cannot do without is an error, never a default.
+
+use bytes::Bytes;
+use prost::Message as _;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::command::{Command, Copy, Publish};
+use crate::clock::Timestamp;
+use crate::consumer::command::Command as ConsumerCommand;
+use crate::pb::stream as pb;
+use crate::state_machine::DecodeError;
+use crate::store::message::Seq;
+use pb::command::Kind;
+use pb::consumer_command::Kind as ConsumerKind;
+
+/// The field of `Commands` that holds the commands.
+const COMMANDS: u32 = 1;
+
+/// Appends the commands of one entry.
+pub fn encode(commands: &[Command], out: &mut Vec<u8>) {
+    for command in commands {
+        let message = pb::Command {
+            kind: Some(to_pb(command)),
+        };
+        prost::encoding::message::encode(COMMANDS, &message, out);
+    }
+}
+
+/// The inverse of [`encode`].
+///
+/// # Errors
+/// When the bytes are no commands.
+pub fn decode(bytes: &Bytes) -> Result<Vec<Command>, DecodeError> {
+    let entry = pb::Commands::decode(bytes.clone()).map_err(no_message)?;
+    entry
+        .commands
+        .into_iter()
+        .map(|command| from_pb(command.kind.ok_or_else(|| missing("kind of command"))?))
+        .collect()
+}
+
+fn to_pb(command: &Command) -> Kind {
+    match command {
+        Command::Publish(publish) => Kind::Publish(pb::Publish {
+            subject: publish.subject.clone(),
+            headers: publish.headers.clone(),
+            payload: publish.payload.clone(),
+        }),
+        Command::Copy(copy) => Kind::Copy(pb::Copy {
+            source: copy.source,
+            origin_seq: copy.origin_seq.0,
+            origin_time: copy.origin_time.unix_nanos(),
+            subject: copy.subject.clone(),
+            headers: copy.headers.clone(),
+            payload: copy.payload.clone(),
+        }),
+        Command::Tick => Kind::Tick(pb::Tick {}),
+        Command::Configure(config) => Kind::Configure(pb::Configure {
+            config: to_json(config),
+        }),
+        Command::Purge {
+            filter,
+            below,
+            keep,
+        } => Kind::Purge(pb::Purge {
+            filter: filter.clone(),
+            below: below.map(|seq| seq.0),
+            keep: *keep,
+        }),
+        Command::Delete { seq, erase } => Kind::Delete(pb::Delete {
+            seq: seq.0,
+            erase: *erase,
+        }),
+        Command::PutConsumer { name, config } => Kind::PutConsumer(pb::PutConsumer {
+            name: name.clone(),
+            config: to_json(config),
+        }),
+        Command::DeleteConsumer { name } => {
+            Kind::DeleteConsumer(pb::DeleteConsumer { name: name.clone() })
+        }
+        Command::Consumer { name, command } => Kind::Consumer(pb::ConsumerCommand {
+            name: name.clone(),
+            kind: Some(consumer_to_pb(command)),
+        }),
+    }
+}
+
+fn from_pb(kind: Kind) -> Result<Command, DecodeError> {
+    Ok(match kind {
+        Kind::Publish(publish) => Command::Publish(Publish {
+            subject: not_empty(publish.subject, "subject")?,
+            headers: publish.headers,
+            payload: publish.payload,
+        }),
+        Kind::Copy(copy) => Command::Copy(Copy {
+            source: copy.source,
+            origin_seq: seq(copy.origin_seq)?,
+            origin_time: Timestamp::from_unix_nanos(copy.origin_time),
+            subject: not_empty(copy.subject, "subject")?,
+            headers: copy.headers,
+            payload: copy.payload,
+        }),
+        Kind::Tick(pb::Tick {}) => Command::Tick,
+        Kind::Configure(configure) => Command::Configure(from_json(&configure.config)?),
+        Kind::Purge(purge) => Command::Purge {
+            filter: purge.filter,
+            below: purge.below.map(Seq),
+            keep: purge.keep,
+        },
+        Kind::Delete(delete) => Command::Delete {
+            seq: seq(delete.seq)?,
+            erase: delete.erase,
+        },
+        Kind::PutConsumer(put) => Command::PutConsumer {
+            name: name(put.name)?,
+            config: from_json(&put.config)?,
+        },
+        Kind::DeleteConsumer(delete) => Command::DeleteConsumer {
+            name: name(delete.name)?,
+        },
+        Kind::Consumer(command) => Command::Consumer {
+            name: name(command.name)?,
+            command: consumer_from_pb(
+                command
+                    .kind
+                    .ok_or_else(|| missing("kind of consumer command"))?,
+            )?,
+        },
+    })
+}
+
+fn consumer_to_pb(command: &ConsumerCommand) -> ConsumerKind {
+    let nanos = |time: &Timestamp| time.unix_nanos();
+    match command {
+        ConsumerCommand::Deliver(seqs) => ConsumerKind::Deliver(pb::Deliver {
+            seqs: seqs.iter().map(|seq| seq.0).collect(),
+        }),
+        ConsumerCommand::Ack(seq) => ConsumerKind::Ack(seq.0),
+        ConsumerCommand::Nak { seq, not_before } => ConsumerKind::Nak(pb::Nak {
+            seq: seq.0,
+            not_before: not_before.as_ref().map(nanos),
+        }),
+        ConsumerCommand::Progress(seq) => ConsumerKind::Progress(seq.0),
+        ConsumerCommand::Terminate { seq, reason } => ConsumerKind::Terminate(pb::Terminate {
+            seq: seq.0,
+            reason: reason.clone(),
+        }),
+        ConsumerCommand::Exhausted(seq) => ConsumerKind::Exhausted(seq.0),
+        ConsumerCommand::Pause(until) => ConsumerKind::Pause(pb::Pause {
+            until: until.as_ref().map(nanos),
+        }),
+        ConsumerCommand::Reset(seq) => ConsumerKind::Reset(pb::Reset {
+            seq: seq.map(|seq| seq.0),
+        }),
+    }
+}
+
+fn consumer_from_pb(kind: ConsumerKind) -> Result<ConsumerCommand, DecodeError> {
+    Ok(match kind {
+        ConsumerKind::Deliver(deliver) => {
+            ConsumerCommand::Deliver(deliver.seqs.into_iter().map(Seq).collect())
+        }
+        ConsumerKind::Ack(number) => ConsumerCommand::Ack(seq(number)?),
+        ConsumerKind::Nak(nak) => ConsumerCommand::Nak {
+            seq: seq(nak.seq)?,
+            not_before: nak.not_before.map(Timestamp::from_unix_nanos),
+        },
+        ConsumerKind::Progress(number) => ConsumerCommand::Progress(seq(number)?),
+        ConsumerKind::Terminate(terminate) => ConsumerCommand::Terminate {
+            seq: seq(terminate.seq)?,
+            reason: terminate.reason,
+        },
+        ConsumerKind::Exhausted(number) => ConsumerCommand::Exhausted(seq(number)?),
+        ConsumerKind::Pause(pause) => {
+            ConsumerCommand::Pause(pause.until.map(Timestamp::from_unix_nanos))
+        }
+        ConsumerKind::Reset(reset) => ConsumerCommand::Reset(reset.seq.map(Seq)),
+    })
+}
+
+/// A configuration as it lies in the log and in a snapshot.
+pub(super) fn to_json(config: &impl Serialize) -> Bytes {
+    let text = serde_json::to_vec(config);
+    text.expect("a configuration has only text keys and finite numbers")
+        .into()
+}
+
+/// The inverse of [`to_json`].
+pub(super) fn from_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, DecodeError> {
+    serde_json::from_slice(text).map_err(|err| DecodeError(format!("configuration: {err}")))
+}
+
+pub(super) fn no_message(err: prost::DecodeError) -> DecodeError {
+    DecodeError(err.to_string())
+}
+
+pub(super) fn missing(what: &str) -> DecodeError {
+    DecodeError(format!("missing {what}"))
+}
+
+fn seq(number: u64) -> Result<Seq, DecodeError> {
+    match number {
+        0 => Err(missing("sequence")),
+        _ => Ok(Seq(number)),
+    }
+}
+
+fn name(name: String) -> Result<String, DecodeError> {
+    match name.is_empty() {
+        true => Err(missing("name")),
+        false => Ok(name),
+    }
+}
+
+fn not_empty(bytes: Bytes, what: &str) -> Result<Bytes, DecodeError> {
+    match bytes.is_empty() {
+        true => Err(missing(what)),
+        false => Ok(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consumer::config::Config as ConsumerConfig;
+    use crate::stream::config::Config;
+
+    fn publish(payload: &'static [u8]) -> Command {
+        Command::Publish(Publish {
+            subject: Bytes::from_static(b"a.b"),
+            headers: Bytes::from_static(b"NATS/1.0\r\nA: 1\r\n\r\n"),
+            payload: Bytes::from_static(payload),
+        })
+    }
+
+    fn one_of_each() -> Vec<Command> {
+        let time = Timestamp::from_unix_nanos(-5);
+        let consumer = |command| Command::Consumer {
+            name: "c".to_owned(),
+            command,
+        };
+        vec![
+            publish(b"payload"),
+            publish(b""),
+            Command::Copy(Copy {
+                source: 3,
+                origin_seq: Seq(9),
+                origin_time: time,
+                subject: Bytes::from_static(b"x"),
+                headers: Bytes::new(),
+                payload: Bytes::from_static(b"y"),
+            }),
+            Command::Tick,
+            Command::Configure(Box::new(Config {
+                name: "S".to_owned(),
+                subjects: vec!["a.>".to_owned()],
+                max_msgs: 7,
+                ..Config::default()
+            })),
+            Command::Purge {
+                filter: Bytes::from_static(b"a.*"),
+                below: Some(Seq(0)),
+                keep: 2,
+            },
+            Command::Purge {
+                filter: Bytes::new(),
+                below: None,
+                keep: 0,
+            },
+            Command::Delete {
+                seq: Seq(4),
+                erase: true,
+            },
+            Command::PutConsumer {
+                name: "c".to_owned(),
+                config: Box::new(ConsumerConfig {
+                    durable_name: "c".to_owned(),
+                    ..ConsumerConfig::default()
+                }),
+            },
+            Command::DeleteConsumer {
+                name: "c".to_owned(),
+            },
+            consumer(ConsumerCommand::Deliver(vec![Seq(1), Seq(5)])),
+            consumer(ConsumerCommand::Deliver(vec![])),
+            consumer(ConsumerCommand::Ack(Seq(1))),
+            consumer(ConsumerCommand::Nak {
+                seq: Seq(2),
+                not_before: Some(time),
+            }),
+            consumer(ConsumerCommand::Nak {
+                seq: Seq(2),
+                not_before: None,
+            }),
+            consumer(ConsumerCommand::Progress(Seq(3))),
+            consumer(ConsumerCommand::Terminate {
+                seq: Seq(3),
+                reason: "why".to_owned(),
+            }),
+            consumer(ConsumerCommand::Exhausted(Seq(3))),
+            consumer(ConsumerCommand::Pause(Some(time))),
+            consumer(ConsumerCommand::Pause(None)),
+            consumer(ConsumerCommand::Reset(Some(Seq(1)))),
+            consumer(ConsumerCommand::Reset(None)),
+        ]
+    }
+
+    #[test]
+    fn every_command_comes_back() {
+        let commands = one_of_each();
+        let mut bytes = Vec::new();
+        encode(&commands, &mut bytes);
+        assert_eq!(decode(&bytes.into()).unwrap(), commands);
+    }
+
+    #[test]
+    fn no_commands_are_no_bytes() {
+        let mut bytes = Vec::new();
+        encode(&[], &mut bytes);
+        assert!(bytes.is_empty());
+        assert_eq!(decode(&Bytes::new()).unwrap(), []);
+    }
+
+    #[test]
+    fn a_payload_is_a_slice_of_the_entry() {
+        let mut bytes = Vec::new();
+        encode(&vec![publish(b"payload"); 500], &mut bytes);
+        let entry = Bytes::from(bytes);
+        let commands = decode(&entry).unwrap();
+        assert_eq!(commands.len(), 500);
+        let range = entry.as_ptr_range();
+        for command in &commands {
+            let Command::Publish(publish) = command else {
+                panic!("{command:?}")
+            };
+            for part in [&publish.subject, &publish.headers, &publish.payload] {
+                assert!(range.contains(&part.as_ptr()));
+            }
+        }
+    }
+
+    #[test]
+    fn what_lacks_something_is_refused() {
+        let check = |kind: Option<Kind>| {
+            let mut bytes = Vec::new();
+            prost::encoding::message::encode(COMMANDS, &pb::Command { kind }, &mut bytes);
+            decode(&bytes.into()).unwrap_err();
+        };
+        check(None);
+        check(Some(Kind::Publish(pb::Publish::default())));
+        check(Some(Kind::Copy(pb::Copy::default())));
+        check(Some(Kind::Configure(pb::Configure::default())));
+        check(Some(Kind::Delete(pb::Delete::default())));
+        check(Some(Kind::DeleteConsumer(pb::DeleteConsumer::default())));
+        check(Some(Kind::Consumer(pb::ConsumerCommand::default())));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_decode_or_are_refused(bytes: Vec<u8>) {
+            let _ = decode(&bytes.into());
+        }
+
+        #[test]
+        fn damaged_commands_decode_or_are_refused(at: usize, with: u8) {
+            let mut bytes = Vec::new();
+            encode(&one_of_each(), &mut bytes);
+            let at = at % bytes.len();
+            bytes[at] = with;
+            let _ = decode(&bytes.into());
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! The consumers of a stream, found by name and by the subjects they want.
+//!
+//! Separate because a stream may have ten thousand of them: a message must find those
+//! that want it without asking every one. Filters are kept in a match tree whose items are
+//! slots; a consumer without filters has `>`.
+//!
+//! The same type holds the replicated consumers and, apart from them, the leader's own
+//! (ephemeral ones that no log knows).
+//!
+//! Invariants: the tree has exactly the filters of the consumers that are there; a consumer
+//! is told once of a message, however many of its filters match; `woken` holds no slot
+//! twice. Absent: what a consumer does with what it is told.
+
+use std::collections::BTreeMap;
+
+use crate::clock::Timestamp;
+use crate::consumer::replica::Consumer;
+use crate::store::message::Seq;
+use crate::subject::sublist::Sublist;
+
+/// A consumer and what the stream remembers about it.
+#[derive(Debug)]
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// The consumer.
+    pub consumer: Consumer,
+    filters: Vec<Box<[u8]>>,
+    woken: bool,
+}
+
+/// Consumers by name and filter.
+#[derive(Debug)]
+pub struct Consumers {
+    by_name: BTreeMap<String, usize>,
+    slots: Vec<Option<Member>>,
+    free: Vec<usize>,
+    by_filter: Sublist<u64>,
+    /// Slots that match the message at hand; kept for its memory.
+    matching: Vec<usize>,
+    /// Slots told of something new since the last [`Consumers::drain_woken`].
+    woken: Vec<usize>,
+    /// How many are `direct`: mirrors and sources elsewhere read by them.
+    direct: usize,
+}
+
+impl Consumers {
+    /// None.
+    pub fn new() -> Self {
+        Consumers {
+            by_name: BTreeMap::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_filter: Sublist::new(),
+            matching: Vec::new(),
+            woken: Vec::new(),
+            direct: 0,
+        }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.by_name.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.by_name.is_empty()
+    }
+
+    /// Whether some of them are read by mirrors or sources.
+    pub fn has_direct(&self) -> bool {
+        self.direct > 0
+    }
+
+    /// The consumer of that name.
+    pub fn get(&self, name: &str) -> Option<&Member> {
+        self.slots.get(*self.by_name.get(name)?)?.as_ref()
+    }
+
+    /// The consumer of that name, to give it a command. Its configuration is changed by
+    /// [`Consumers::update`] only.
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut Member> {
+        self.slots.get_mut(*self.by_name.get(name)?)?.as_mut()
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Member> {
+        self.by_name
+            .values()
+            .filter_map(|slot| self.slots.get(*slot)?.as_ref())
+    }
+
+    /// Adds one under a name that is free.
+    pub(super) fn insert(&mut self, name: String, created: Timestamp, consumer: Consumer) {
+        debug_assert!(!self.by_name.contains_key(&name), "the name is free");
+        let slot = self.free.pop().unwrap_or(self.slots.len());
+        let member = Member {
+            filters: filters_of(&consumer),
+            name: name.clone(),
+            created,
+            consumer,
+            woken: false,
+        };
+        self.direct += usize::from(member.consumer.config().direct);
+        for filter in &member.filters {
+            self.by_filter.insert(filter, None, slot as u64);
+        }
+        match self.slots.get_mut(slot) {
+            Some(place) => *place = Some(member),
+            None => self.slots.push(Some(member)),
+        }
+        self.by_name.insert(name, slot);
+        self.wake(slot);
+    }
+
+    /// Takes one out.
+    pub(super) fn remove(&mut self, name: &str) -> Option<Member> {
+        let slot = self.by_name.remove(name)?;
+        let member = self.slots.get_mut(slot)?.take()?;
+        for filter in &member.filters {
+            self.by_filter.remove(filter, None, &(slot as u64));
+        }
+        self.direct -= usize::from(member.consumer.config().direct);
+        self.woken.retain(|other| *other != slot);
+        self.free.push(slot);
+        Some(member)
+    }
+
+    /// Changes one, filters and all. None if there is none of that name.
+    pub(super) fn update<R>(
+        &mut self,
+        name: &str,
+        change: impl FnOnce(&mut Consumer) -> R,
+    ) -> Option<R> {
+        let slot = *self.by_name.get(name)?;
+        let member = self.slots.get_mut(slot)?.as_mut()?;
+        self.direct -= usize::from(member.consumer.config().direct);
+        let result = change(&mut member.consumer);
+        self.direct += usize::from(member.consumer.config().direct);
+        let filters = filters_of(&member.consumer);
+        if filters != member.filters {
+            for filter in &member.filters {
+                self.by_filter.remove(filter, None, &(slot as u64));
+            }
+            for filter in &filters {
+                self.by_filter.insert(filter, None, slot as u64);
+            }
+            member.filters = filters;
+        }
+        self.wake(slot);
+        Some(result)
+    }
+
+    /// Whether anyone wants messages on this subject.
+    pub fn has_interest(&self, subject: &[u8]) -> bool {
+        self.by_filter.has_interest(subject)
+    }
+
+    /// Whether no one, but for `except`, needs this message any more. Asks until one does.
+    pub(super) fn all_done(&self, seq: Seq, subject: &[u8], except: Option<&str>) -> bool {
+        !self.by_filter.any(subject, |slot| {
+            self.member(*slot).is_some_and(|member| {
+                Some(&*member.name) != except && !member.consumer.is_done_with(seq, subject)
+            })
+        })
+    }
+
+    /// Whether someone other than `name`, and not for a mirror or source, wants the subject.
+    pub(super) fn is_taken_besides(&self, subject: &[u8], name: &str) -> bool {
+        self.by_filter.any(subject, |slot| {
+            self.member(*slot)
+                .is_some_and(|member| member.name != name && !member.consumer.config().direct)
+        })
+    }
+
+    /// Tells those who want it of a new message.
+    #[inline]
+    pub(super) fn on_stored(&mut self, seq: Seq, subject: &[u8]) {
+        if self.by_name.is_empty() {
+            return;
+        }
+        self.for_matching(subject, |member| {
+            member.consumer.on_stored(seq, subject);
+            true
+        });
+    }
+
+    /// Tells those who wanted it that a message has gone; shows those to whom it was
+    /// delivered and who had not acknowledged it.
+    #[inline]
+    pub(super) fn on_removed(&mut self, seq: Seq, subject: &[u8], mut pending: impl FnMut(&str)) {
+        if self.by_name.is_empty() {
+            return;
+        }
+        self.for_matching(subject, |member| {
+            let was_pending = member.consumer.on_removed(seq, subject);
+            if was_pending {
+                pending(&member.name);
+            }
+            was_pending
+        });
+    }
+
+    /// Shows those who have something new to look at since the last call: a message that
+    /// they want, room among the pending ones, another configuration.
+    pub fn drain_woken(&mut self, mut each: impl FnMut(&Member)) {
+        for slot in self.woken.drain(..) {
+            if let Some(member) = self.slots.get_mut(slot).and_then(Option::as_mut) {
+                member.woken = false;
+                each(member);
+            }
+        }
+    }
+
+    fn member(&self, slot: u64) -> Option<&Member> {
+        let slot = usize::try_from(slot).ok()?;
+        self.slots.get(slot)?.as_ref()
+    }
+
+    /// Shows every consumer that wants the subject, once; those for which `visit` says so
+    /// are woken.
+    fn for_matching(&mut self, subject: &[u8], mut visit: impl FnMut(&mut Member) -> bool) {
+        let mut matching = std::mem::take(&mut self.matching);
+        self.by_filter.walk(subject, |_, slot| {
+            matching.extend(usize::try_from(*slot));
+        });
+        if matching.len() > 1 {
+            matching.sort_unstable();
+            matching.dedup();
+        }
+        for slot in matching.drain(..) {
+            let member = self.slots.get_mut(slot).and_then(Option::as_mut);
+            if member.is_some_and(&mut visit) {
+                self.wake(slot);
+            }
+        }
+        self.matching = matching;
+    }
+
+    fn wake(&mut self, slot: usize) {
+        if let Some(member) = self.slots.get_mut(slot).and_then(Option::as_mut)
+            && !member.woken
+        {
+            member.woken = true;
+            self.woken.push(slot);
+        }
+    }
+}
+
+impl Default for Consumers {
+    fn default() -> Self {
+        Consumers::new()
+    }
+}
+
+/// The filters as the match tree takes them.
+fn filters_of(consumer: &Consumer) -> Vec<Box<[u8]>> {
+    let filters = consumer.config().filters();
+    match filters.is_all() {
+        true => vec![b">"[..].into()],
+        false => [filters.literals(), filters.patterns()].concat(),
+    }
+}

@@ -1,0 +1,90 @@
+//! The machine's state beside the messages, as bytes.
+//!
+//! Separate from the machine because what is replicated, and in which order it is written,
+//! is decided here: replicas that applied the same log write the same bytes.
+//!
+//! Invariants: what `restore` makes of the bytes behaves as the machine that wrote them,
+//! over the same messages; no map's order reaches the bytes unsorted. Absent: messages, the
+//! leader's own consumers, deadlines.
+
+use bytes::Bytes;
+use prost::Message as _;
+
+use super::codec::{from_json, no_message, to_json};
+use super::config::Config;
+use super::consumers::Consumers;
+use super::dedup::Dedup;
+use super::machine::{Followers, Machine, Rules, Timing};
+use super::origin::Origins;
+use super::ttl::Lifetimes;
+use crate::clock::Timestamp;
+use crate::consumer::replica::Consumer;
+use crate::pb::stream as pb;
+use crate::state_machine::DecodeError;
+use crate::store::BoxedStore;
+
+impl Machine {
+    /// The state after the entry that `position` names.
+    pub(super) fn encode_state(&self, position: Bytes) -> Vec<u8> {
+        let consumers = self.followers.consumers.iter().map(|member| {
+            let mut state = Vec::new();
+            member.consumer.encode(&mut state);
+            pb::Consumer {
+                name: member.name.clone(),
+                created: member.created.unix_nanos(),
+                state: state.into(),
+            }
+        });
+        pb::State {
+            position,
+            config: to_json(&self.config),
+            created: self.created.unix_nanos(),
+            now: self.now.unix_nanos(),
+            last_msg_id: self.last_msg_id.clone(),
+            message_ids: Some(self.dedup.to_pb()),
+            lifetimes: Some(self.followers.lifetimes.to_pb()),
+            origins: self.origins.to_pb(),
+            consumers: consumers.collect(),
+        }
+        .encode_to_vec()
+    }
+
+    /// A machine in the state that a checkpoint kept, over the messages of that checkpoint;
+    /// and the position of the checkpoint.
+    ///
+    /// # Errors
+    /// When the bytes are no such state.
+    pub fn restore(state: &Bytes, store: BoxedStore) -> Result<(Machine, Bytes), DecodeError> {
+        let state = pb::State::decode(state.clone()).map_err(no_message)?;
+        let config: Config = from_json(&state.config)?;
+        let mut consumers = Consumers::new();
+        for consumer in state.consumers {
+            if consumers.get(&consumer.name).is_some() {
+                return Err(DecodeError("a consumer occurs twice".to_owned()));
+            }
+            let created = Timestamp::from_unix_nanos(consumer.created);
+            let restored = Consumer::decode(&consumer.state)?;
+            consumers.insert(consumer.name, created, restored);
+        }
+        let machine = Machine {
+            rules: Rules::of(&config),
+            store,
+            created: Timestamp::from_unix_nanos(state.created),
+            now: Timestamp::from_unix_nanos(state.now),
+            last_msg_id: Bytes::copy_from_slice(&state.last_msg_id),
+            dedup: Dedup::from_pb(
+                config.duplicate_window,
+                &state.message_ids.unwrap_or_default(),
+            )?,
+            origins: Origins::from_pb(&config, state.origins)?,
+            followers: Followers {
+                consumers,
+                lifetimes: Lifetimes::from_pb(&state.lifetimes.unwrap_or_default())?,
+                ..Followers::default()
+            },
+            timing: Timing::default(),
+            config,
+        };
+        Ok((machine, Bytes::copy_from_slice(&state.position)))
+    }
+}
