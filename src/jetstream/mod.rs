@@ -14,9 +14,11 @@
 //! leaves only after the log was synced; nothing here runs on a thread that serves
 //! connections, except copying a message into a mailbox.
 
+pub mod account;
 pub mod acks;
 pub mod advisories;
 pub mod consumer_inbox;
+pub mod consumers;
 pub mod delivery;
 pub mod direct_get;
 pub mod handle;
@@ -29,6 +31,7 @@ pub mod republish;
 pub mod status;
 pub mod subjects;
 pub mod timers;
+pub mod usage;
 
 /// The level of the API that this server has (jetstream spec §1.3).
 pub const API_LEVEL: u64 = 1;
