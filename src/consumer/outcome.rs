@@ -5,6 +5,8 @@ use crate::store::message::Seq;
 /// What became of a command; for the leader to act on.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
+    /// Which command it was.
+    pub kind: Kind,
     /// The deliveries of [`super::command::Command::Deliver`] that took place: sequences
     /// that have gone meanwhile, or are acknowledged, are left out.
     pub deliveries: Vec<Delivery>,
@@ -12,8 +14,41 @@ pub struct Outcome {
     pub changed: bool,
     /// Messages this consumer needs no more; the stream may drop them (interest, work queue).
     pub released: Vec<Seq>,
-    /// Of an ack, nak or termination: the delivery it was about.
+    /// Of an ack, nak, termination or exhaustion: the delivery it was about, if it was
+    /// pending.
     pub settled: Option<Delivery>,
+}
+
+impl Outcome {
+    /// Nothing happened.
+    pub fn nothing(kind: Kind) -> Self {
+        Outcome {
+            kind,
+            ..Outcome::default()
+        }
+    }
+}
+
+/// Which command an outcome is of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// [`super::command::Command::Deliver`].
+    Deliver,
+    /// [`super::command::Command::Ack`].
+    Ack,
+    /// [`super::command::Command::Nak`].
+    Nak,
+    /// [`super::command::Command::Progress`].
+    #[default]
+    Progress,
+    /// [`super::command::Command::Terminate`], with the client's words.
+    Terminate(String),
+    /// [`super::command::Command::Exhausted`].
+    Exhausted,
+    /// [`super::command::Command::Pause`].
+    Pause,
+    /// [`super::command::Command::Reset`].
+    Reset,
 }
 
 /// One delivery.
@@ -25,6 +60,8 @@ pub struct Delivery {
     pub consumer_seq: u64,
     /// How often this message has been delivered, this time included.
     pub count: u64,
-    /// When it was (first command's `now`), in Unix nanoseconds; for ack times.
+    /// When it was (the command's `now`), in Unix nanoseconds; for ack times.
     pub time_ns: i64,
+    /// Matching messages not delivered yet, after this one; 0 in [`Outcome::settled`].
+    pub pending: u64,
 }

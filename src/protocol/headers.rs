@@ -51,6 +51,23 @@ pub fn with_field(out: &mut Vec<u8>, block: Option<&[u8]>, key: &[u8], value: &[
     out.extend_from_slice(b"\r\n\r\n");
 }
 
+/// The block without a field, in whatever case it is written; empty if no other is left.
+pub fn without(block: &[u8], key: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(block.len());
+    out.extend_from_slice(VERSION);
+    out.extend_from_slice(b"\r\n");
+    let empty = out.len();
+    for line in lines(block).filter(|line| !is_field(line, key)) {
+        out.extend_from_slice(line);
+        out.extend_from_slice(b"\r\n");
+    }
+    if out.len() == empty {
+        return Vec::new();
+    }
+    out.extend_from_slice(b"\r\n");
+    out
+}
+
 fn is_field(line: &[u8], key: &[u8]) -> bool {
     let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
     name.len() < line.len() && name.trim_ascii().eq_ignore_ascii_case(key)

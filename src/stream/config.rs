@@ -1,11 +1,21 @@
 //! What a stream is configured to do: the API's own type.
 //!
-//! Field names, order and what is left out when empty are the wire's (jetstream spec §2.1).
-//! Durations are nanoseconds, times are RFC 3339.
+//! Separate because a request, an answer, a log entry and a rule all speak of the same
+//! type. Field names, order and what is left out when empty are the wire's (jetstream spec
+//! §2.1). Durations are nanoseconds, times are RFC 3339.
+//!
+//! Invariant: a stored configuration is normalised, that is, it has passed `validate`.
+//! Absent: rules (`validate`); which fields a request may have (`crate::api_error::json`
+//! refuses unknown ones, a reader of stored bytes ignores them).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use crate::api_error::ApiError;
+use crate::api_error::json;
+use crate::clock::Timestamp;
 
 /// What removes messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +69,7 @@ pub enum Compression {
 pub enum PersistMode {
     /// Synced.
     #[default]
+    #[serde(alias = "")]
     Default,
     /// Asked for less.
     Async,
@@ -66,7 +77,7 @@ pub enum PersistMode {
 
 /// A mapping of subjects.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, rename = "SubjectTransformConfig")]
 #[allow(missing_docs, reason = "the wire's fields")]
 pub struct SubjectTransform {
     pub src: String,
@@ -75,7 +86,7 @@ pub struct SubjectTransform {
 
 /// What is published again once it is stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, rename = "RePublish")]
 #[allow(missing_docs, reason = "the wire's fields")]
 pub struct Republish {
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -87,7 +98,7 @@ pub struct Republish {
 
 /// Which servers may carry the stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 #[allow(missing_docs, reason = "the wire's fields")]
 pub struct Placement {
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -100,7 +111,7 @@ pub struct Placement {
 
 /// Where another account's or domain's API is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, rename = "ExternalStream")]
 #[allow(missing_docs, reason = "the wire's fields")]
 pub struct External {
     pub api: String,
@@ -109,7 +120,7 @@ pub struct External {
 
 /// A consumer made by the user that a mirror or source reads from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, rename = "StreamConsumerSource")]
 #[allow(missing_docs, reason = "the wire's fields")]
 pub struct SourceConsumer {
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -120,17 +131,20 @@ pub struct SourceConsumer {
 
 /// A stream to copy from (jetstream spec §2.6).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 #[allow(missing_docs, reason = "the wire's fields")]
 pub struct StreamSource {
     pub name: String,
     #[serde(skip_serializing_if = "is_default")]
     pub opt_start_seq: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "json::field::time"
+    )]
     pub opt_start_time: Option<String>,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub filter_subject: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "transforms")]
     pub subject_transforms: Vec<SubjectTransform>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external: Option<External>,
@@ -140,18 +154,24 @@ pub struct StreamSource {
 
 /// What consumers get when they ask for nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, rename = "StreamConsumerLimits")]
 #[allow(missing_docs, reason = "the wire's fields")]
 pub struct ConsumerLimits {
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(
+        skip_serializing_if = "is_default",
+        deserialize_with = "json::field::duration"
+    )]
     pub inactive_threshold: i64,
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(
+        skip_serializing_if = "is_default",
+        deserialize_with = "json::field::int"
+    )]
     pub max_ack_pending: i64,
 }
 
 /// A stream's configuration, normalised once it is stored.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, rename = "StreamConfig")]
 #[allow(
     missing_docs,
     reason = "the fields are those of the wire: jetstream spec §2.1"
@@ -163,25 +183,31 @@ pub struct Config {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub subjects: Vec<String>,
     pub retention: Retention,
+    #[serde(deserialize_with = "json::field::int")]
     pub max_consumers: i64,
     pub max_msgs: i64,
     pub max_bytes: i64,
+    #[serde(deserialize_with = "json::field::duration")]
     pub max_age: i64,
     pub max_msgs_per_subject: i64,
     #[serde(skip_serializing_if = "is_default")]
     pub max_msg_size: i32,
     pub discard: Discard,
     pub storage: Storage,
+    #[serde(deserialize_with = "json::field::int")]
     pub num_replicas: i64,
     #[serde(skip_serializing_if = "is_default")]
     pub no_ack: bool,
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(
+        skip_serializing_if = "is_default",
+        deserialize_with = "json::field::duration"
+    )]
     pub duplicate_window: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub placement: Option<Placement>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mirror: Option<StreamSource>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "sources")]
     pub sources: Vec<StreamSource>,
     pub compression: Compression,
     #[serde(skip_serializing_if = "is_default")]
@@ -190,18 +216,20 @@ pub struct Config {
     pub subject_transform: Option<SubjectTransform>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub republish: Option<Republish>,
-    pub sealed: bool,
-    pub deny_delete: bool,
-    pub deny_purge: bool,
-    pub allow_rollup_hdrs: bool,
     pub allow_direct: bool,
     pub mirror_direct: bool,
     #[serde(skip_serializing_if = "is_default")]
     pub discard_new_per_subject: bool,
+    pub sealed: bool,
+    pub deny_delete: bool,
+    pub deny_purge: bool,
+    pub allow_rollup_hdrs: bool,
     pub consumer_limits: ConsumerLimits,
-    #[serde(skip_serializing_if = "is_default")]
     pub allow_msg_ttl: bool,
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(
+        skip_serializing_if = "is_default",
+        deserialize_with = "json::field::duration"
+    )]
     pub subject_delete_marker_ttl: i64,
     #[serde(skip_serializing_if = "is_default")]
     pub allow_msg_counter: bool,
@@ -215,6 +243,89 @@ pub struct Config {
     pub allow_batched: bool,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
+}
+
+impl Config {
+    /// Reads the body of a create or update request: a configuration, and whether the
+    /// client is pedantic.
+    ///
+    /// # Errors
+    /// `invalid JSON: ...` (10025).
+    pub fn from_request(body: &[u8], strict: bool) -> Result<(Config, bool), ApiError> {
+        json::parse_with_switch(body, "StreamConfigRequest", "pedantic", strict)
+    }
+
+    /// How old a message may get; none: as old as it likes.
+    pub fn age_max(&self) -> Option<Duration> {
+        duration(self.max_age)
+    }
+
+    /// How long message ids are remembered; none: not at all.
+    pub fn dedup_window(&self) -> Option<Duration> {
+        duration(self.duplicate_window)
+    }
+
+    /// How long a marker of a subject's end lives; none: there are no markers.
+    pub fn delete_marker_ttl(&self) -> Option<Duration> {
+        duration(self.subject_delete_marker_ttl)
+    }
+
+    /// The limits, where -1 and 0 are none.
+    pub fn msgs_max(&self) -> Option<u64> {
+        positive(self.max_msgs)
+    }
+
+    /// As [`Config::msgs_max`].
+    pub fn bytes_max(&self) -> Option<u64> {
+        positive(self.max_bytes)
+    }
+
+    /// As [`Config::msgs_max`].
+    pub fn msgs_per_subject_max(&self) -> Option<u64> {
+        positive(self.max_msgs_per_subject)
+    }
+
+    /// As [`Config::msgs_max`]; headers and body together.
+    pub fn msg_size_max(&self) -> Option<u64> {
+        positive(self.max_msg_size.into())
+    }
+
+    /// As [`Config::msgs_max`].
+    pub fn consumers_max(&self) -> Option<u64> {
+        positive(self.max_consumers)
+    }
+
+    /// The streams it copies from: its mirror's origin, or its sources.
+    pub fn origins(&self) -> impl Iterator<Item = &StreamSource> {
+        self.mirror.iter().chain(&self.sources)
+    }
+}
+
+impl StreamSource {
+    /// The moment to start from, if one is set.
+    pub fn start_time(&self) -> Option<Timestamp> {
+        self.opt_start_time.as_deref().and_then(json::time::moment)
+    }
+}
+
+fn duration(nanos: i64) -> Option<Duration> {
+    positive(nanos).map(Duration::from_nanos)
+}
+
+fn positive(limit: i64) -> Option<u64> {
+    u64::try_from(limit).ok().filter(|limit| *limit > 0)
+}
+
+fn transforms<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<SubjectTransform>, D::Error> {
+    json::field::called(deserializer, "[]server.SubjectTransformConfig")
+}
+
+fn sources<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<StreamSource>, D::Error> {
+    json::field::called(deserializer, "[]*server.StreamSource")
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

@@ -1,0 +1,153 @@
+//! A stream as the rest of the server sees it: from any thread, without waiting.
+//!
+//! Separate from the replica because that has one owner and one thread. What is asked
+//! often (the configuration, which consumers there are, the figures) lies here as copies
+//! that the replica keeps fresh; everything else is asked of the replica through the
+//! mailbox.
+//!
+//! Invariants: an answer to a proposal means synced and applied; a stream that stopped
+//! answers every question with `JetStream system temporarily unavailable`.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::RwLock;
+use tokio::sync::oneshot;
+
+use super::mailbox::{Limits, Mailbox};
+use super::replica::Replica;
+use crate::api_error::{ApiError, table};
+use crate::clock::Timestamp;
+use crate::raft::error::ProposeError;
+use crate::stream::command::Command;
+use crate::stream::config::Config;
+use crate::stream::outcome::Outcome;
+use crate::wal::GroupId;
+
+/// Figures that others read without asking: written by the replica after each turn.
+#[derive(Debug, Default)]
+pub struct Figures {
+    /// Messages.
+    pub messages: AtomicU64,
+    /// Their bytes.
+    pub bytes: AtomicU64,
+    /// Consumers, those for the server's own use left out.
+    pub consumers: AtomicU64,
+}
+
+/// A stream of this server.
+pub struct StreamHandle {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its group.
+    pub group: GroupId,
+    /// When it was made.
+    pub created: Timestamp,
+    /// What waits for it.
+    pub mailbox: Mailbox,
+    /// Its figures.
+    pub figures: Figures,
+    config: RwLock<Arc<Config>>,
+    /// Names of all consumers, also of those that are leader-only.
+    consumers: RwLock<HashSet<Box<str>>>,
+}
+
+impl StreamHandle {
+    /// A handle of a stream that is about to start.
+    pub fn new(
+        group: GroupId,
+        created: Timestamp,
+        config: Arc<Config>,
+        limits: Limits,
+    ) -> StreamHandle {
+        StreamHandle {
+            name: config.name.as_str().into(),
+            group,
+            created,
+            mailbox: Mailbox::new(limits),
+            figures: Figures::default(),
+            config: RwLock::new(config),
+            consumers: RwLock::default(),
+        }
+    }
+
+    /// The configuration that holds now.
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.read())
+    }
+
+    /// Takes over another configuration; the replica calls it.
+    pub fn set_config(&self, config: Arc<Config>) {
+        *self.config.write() = config;
+    }
+
+    /// Whether there is such a consumer.
+    pub fn has_consumer(&self, name: &str) -> bool {
+        self.consumers.read().contains(name)
+    }
+
+    /// Notes that a consumer is there, or is not any more; the replica calls it.
+    pub fn note_consumer(&self, name: &str, is_there: bool) {
+        let mut consumers = self.consumers.write();
+        if is_there {
+            consumers.insert(name.into());
+        } else {
+            consumers.remove(name);
+        }
+    }
+
+    /// The names of all consumers, sorted.
+    pub fn consumer_names(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.consumers.read().iter().map(ToString::to_string).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Messages and bytes.
+    pub fn usage(&self) -> (u64, u64) {
+        let read = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
+        (read(&self.figures.messages), read(&self.figures.bytes))
+    }
+
+    /// Has a command committed and applied.
+    ///
+    /// # Errors
+    /// When the stream has stopped, or its disk has no room.
+    pub async fn propose(&self, command: Command) -> Result<Outcome, ApiError> {
+        let (tell, told) = oneshot::channel();
+        let call = Box::new(move |replica: &mut Replica| {
+            replica.submit_with(command, Box::new(|_, outcome| drop(tell.send(outcome))));
+        });
+        if !self.mailbox.call(call) {
+            return Err(unavailable());
+        }
+        match told.await {
+            Ok(Ok(outcome)) => Ok(outcome),
+            Ok(Err(ProposeError::NoSpace)) => {
+                Err(ApiError::of(&table::INSUFFICIENT_RESOURCES))
+            }
+            Ok(Err(_)) | Err(_) => Err(unavailable()),
+        }
+    }
+
+    /// Runs `read` on the stream's own thread, after everything committed before.
+    ///
+    /// # Errors
+    /// When the stream has stopped.
+    pub async fn read<R: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut Replica) -> R + Send + 'static,
+    ) -> Result<R, ApiError> {
+        let (tell, told) = oneshot::channel();
+        let call = Box::new(move |replica: &mut Replica| drop(tell.send(read(replica))));
+        if !self.mailbox.call(call) {
+            return Err(unavailable());
+        }
+        told.await.map_err(|_| unavailable())
+    }
+}
+
+fn unavailable() -> ApiError {
+    ApiError::of(&table::CLUSTER_NOT_AVAIL)
+}

@@ -1,0 +1,100 @@
+//! Messages on their way into a stream.
+//!
+//! Separate because it is the one place where a subscription turns into commands: the sink
+//! copies on the publisher's thread, the rest happens on the stream's own.
+//!
+//! Invariants: a message is copied once; the subject that is proposed is final (the
+//! stream's transform is applied here, because it may depend on chance); a full mailbox
+//! answers 429 and forgets the message.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::handle::StreamHandle;
+use super::mailbox::{Incoming, Purpose};
+use super::replica::{Replica, Waiter};
+use super::{acks, status};
+use crate::api_error::{ApiError, table};
+use crate::connection::id::ConnId;
+use crate::protocol::headers;
+use crate::pubsub::accounts::Account;
+use crate::pubsub::internal;
+use crate::pubsub::message::{Batch, Encoded, Message};
+use crate::pubsub::subscription::{Sink, Subscription};
+use crate::stream::command::{Command, Publish};
+
+/// Only the server itself writes this header.
+const REQUEST_INFO: &[u8] = b"Nats-Request-Info";
+
+/// Takes messages for one stream.
+struct IngestSink {
+    handle: Arc<StreamHandle>,
+    account: Arc<Account>,
+}
+
+impl Sink for IngestSink {
+    fn deliver(
+        &self,
+        message: &Message<'_>,
+        _: &mut Encoded,
+        _: &Arc<Subscription>,
+        _: &mut Batch,
+    ) -> bool {
+        if self.handle.mailbox.push(Purpose::Publish, message).is_err() && !message.reply.is_empty()
+        {
+            let error = ApiError::of(&table::STREAM_TOO_MANY_REQUESTS);
+            let mut answer = Vec::new();
+            acks::refused(&mut answer, &self.handle.name, None, &error);
+            let headers = status::line("429 Too Many Requests");
+            let reply = String::from_utf8_lossy(message.reply);
+            internal::publish(&self.account, &reply, "", Some(&headers), &answer);
+        }
+        true
+    }
+
+    fn owner(&self) -> ConnId {
+        ConnId::default()
+    }
+}
+
+/// A subscription per subject of the stream, not yet inserted.
+pub fn subscriptions(
+    handle: &Arc<StreamHandle>,
+    account: &Arc<Account>,
+) -> Vec<Arc<Subscription>> {
+    let sink: Arc<dyn Sink> = Arc::new(IngestSink {
+        handle: Arc::clone(handle),
+        account: Arc::clone(account),
+    });
+    let config = handle.config();
+    let subscribe = |filter: &String| {
+        Subscription::new(filter.as_bytes(), None, b"", Arc::clone(&sink), false)
+    };
+    config.subjects.iter().filter_map(subscribe).collect()
+}
+
+/// A publisher's message: to the log with it.
+pub fn on_publish(replica: &mut Replica, incoming: Incoming) {
+    let Incoming {
+        subject,
+        reply,
+        headers,
+        payload,
+        ..
+    } = incoming;
+    let subject = match replica.transformed(&subject) {
+        Some(transformed) => Bytes::from(transformed),
+        None => subject,
+    };
+    let headers = match memchr::memmem::find(&headers, REQUEST_INFO) {
+        Some(_) => Bytes::from(headers::without(&headers, REQUEST_INFO)),
+        None => headers,
+    };
+    let publish = Publish {
+        subject,
+        headers,
+        payload,
+    };
+    replica.submit(Command::Publish(publish), Waiter::Publisher { reply });
+}

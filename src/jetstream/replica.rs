@@ -1,0 +1,308 @@
+//! One stream at work: its machine and group, and everything the leader does beside.
+//!
+//! Separate from the machine because this is the shell: it waits (for messages, for the
+//! log, for time), calls in and carries out what comes back. It decides nothing that the
+//! machine or a dispatcher could decide.
+//!
+//! ```text
+//!   mailbox ─► ingest / consumer_inbox / calls ─► batch of commands ─► group (synced, applied)
+//!                                                                         │ outcomes
+//!   account ◄─ outlet ◄─ acks, delivery, republish, advisories ◄──────────┘
+//! ```
+//!
+//! Invariants: commands are proposed in the order they came, at most
+//! [`PROPOSALS_MAX`] entries under way; every command has one waiter, which hears its
+//! outcome or that there is none; all that one turn publishes is flushed at its end.
+//! Nothing here awaits but [`Replica::run`].
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesOrdered;
+
+use super::delivery::Deliveries;
+use super::handle::StreamHandle;
+use super::mailbox::{Event, Incoming, Purpose};
+use super::origin::Origin;
+use super::outlet::Outlet;
+use super::{acks, consumer_inbox, direct_get, ingest, republish, timers};
+use crate::clock::{self, Timestamp};
+use crate::nuid::Nuid;
+use crate::raft::error::ProposeError;
+use crate::raft::group::Group;
+use crate::stream::command::Command;
+use crate::stream::machine::Machine;
+use crate::stream::outcome::{Answer, Effect, Outcome};
+
+/// Entries under way at once: one is being synced while the next is gathered.
+pub const PROPOSALS_MAX: usize = 2;
+/// Commands in one entry.
+const COMMANDS_MAX: usize = 4096;
+/// Bytes of messages in one entry.
+const BYTES_MAX: usize = 1024 * 1024;
+
+/// What somebody does when his command has an outcome.
+pub type Then = Box<dyn FnOnce(&mut Replica, Result<Outcome, ProposeError>) + Send>;
+
+/// Who waits for an outcome.
+pub enum Waiter {
+    /// Nobody.
+    Nobody,
+    /// A publisher, for his PubAck; empty: he wants none.
+    Publisher {
+        /// Where it goes.
+        reply: Bytes,
+    },
+    /// A consumer's dispatcher; `reply` is where a double ack is answered, or empty.
+    Consumer {
+        /// The consumer.
+        name: Arc<str>,
+        /// Where a double ack is answered, or empty.
+        reply: Bytes,
+    },
+    /// Somebody else.
+    Then(Then),
+}
+
+/// Commands that wait to be proposed, each with who waits for it.
+#[derive(Default)]
+struct Batch {
+    commands: Vec<Command>,
+    waiters: Vec<Waiter>,
+    bytes: usize,
+}
+
+type Proposal = Pin<
+    Box<dyn Future<Output = (Vec<Waiter>, Result<Vec<Outcome>, ProposeError>)> + Send>,
+>;
+
+/// One stream at work.
+pub struct Replica {
+    /// The stream as others see it.
+    pub handle: Arc<StreamHandle>,
+    /// Machine and log.
+    pub group: Group<Machine>,
+    /// How it speaks.
+    pub outlet: Outlet,
+    /// Its consumers' leader-only halves.
+    pub deliveries: Deliveries,
+    /// What it copies from; none for a plain stream.
+    pub origin: Option<Box<Origin>>,
+    /// Ids of events.
+    pub ids: Nuid,
+    /// Text of an ack; used again.
+    pub text: Vec<u8>,
+    batch: Batch,
+    in_flight: FuturesOrdered<Proposal>,
+    stopping: bool,
+}
+
+impl Replica {
+    /// A replica that [`Replica::run`] brings to life.
+    pub fn new(
+        handle: Arc<StreamHandle>,
+        group: Group<Machine>,
+        outlet: Outlet,
+        ids: Nuid,
+    ) -> Replica {
+        Replica {
+            handle,
+            group,
+            outlet,
+            deliveries: Deliveries::default(),
+            origin: None,
+            ids,
+            text: Vec::new(),
+            batch: Batch::default(),
+            in_flight: FuturesOrdered::new(),
+            stopping: false,
+        }
+    }
+
+    /// Adds a command to the next entry.
+    pub fn submit(&mut self, command: Command, waiter: Waiter) {
+        self.batch.bytes += weight(&command);
+        self.batch.commands.push(command);
+        self.batch.waiters.push(waiter);
+    }
+
+    /// Adds a command, and what to do with its outcome.
+    pub fn submit_with(&mut self, command: Command, then: Then) {
+        self.submit(command, Waiter::Then(then));
+    }
+
+    /// Ends the task after this turn.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// Lives until it is stopped.
+    pub async fn run(mut self) {
+        let handle = Arc::clone(&self.handle);
+        let mut events = Vec::new();
+        self.begin();
+        loop {
+            let deadline = timers::next_deadline(&self);
+            tokio::select! {
+                biased;
+                Some((waiters, result)) = self.in_flight.next(), if !self.in_flight.is_empty() => {
+                    self.complete(waiters, result);
+                }
+                () = handle.mailbox.arrived() => {}
+                () = timers::sleep_until(deadline), if deadline.is_some() => {}
+            }
+            handle.mailbox.drain(&mut events);
+            let now = clock::now();
+            for event in events.drain(..) {
+                match event {
+                    Event::Message(incoming) => self.on_message(now, incoming),
+                    Event::Call(call) => call(&mut self),
+                }
+            }
+            timers::on_time(&mut self, now);
+            self.turn(now);
+            if self.stopping {
+                break;
+            }
+        }
+        handle.mailbox.close();
+        let _ = self.group.clone().stop().await;
+    }
+
+    fn on_message(&mut self, now: Timestamp, incoming: Incoming) {
+        match incoming.purpose {
+            Purpose::Publish => ingest::on_publish(self, incoming),
+            Purpose::Ack => consumer_inbox::on_ack(self, now, &incoming),
+            Purpose::Pull => consumer_inbox::on_pull(self, now, &incoming),
+            Purpose::FlowReply => consumer_inbox::on_flow_reply(self, now, &incoming),
+            Purpose::DirectGet => direct_get::answer(self, &incoming),
+            Purpose::Copy => super::origin::on_copy(self, now, &incoming),
+        }
+    }
+
+    fn begin(&mut self) {
+        let now = clock::now();
+        super::delivery::begin(self, now);
+        super::origin::begin(self, now);
+        self.refresh();
+        self.turn(now);
+    }
+
+    /// What every turn ends with: consumers look at what is new, commands go to the log,
+    /// and what was said is written out.
+    fn turn(&mut self, now: Timestamp) {
+        super::delivery::turn(self, now);
+        while self.in_flight.len() < PROPOSALS_MAX && !self.batch.commands.is_empty() {
+            self.propose(now);
+        }
+        self.outlet.flush();
+    }
+
+    fn propose(&mut self, now: Timestamp) {
+        let batch = match self.batch.commands.len() > COMMANDS_MAX || self.batch.bytes > BYTES_MAX {
+            false => std::mem::take(&mut self.batch),
+            true => self.batch.split_front(),
+        };
+        let group = self.group.clone();
+        let Batch { commands, waiters, .. } = batch;
+        self.in_flight.push_back(Box::pin(async move {
+            let outcomes = group.propose(now, commands).await;
+            (waiters, outcomes)
+        }));
+    }
+
+    fn complete(&mut self, waiters: Vec<Waiter>, result: Result<Vec<Outcome>, ProposeError>) {
+        match result {
+            Ok(outcomes) => {
+                debug_assert_eq!(outcomes.len(), waiters.len());
+                for (waiter, outcome) in waiters.into_iter().zip(outcomes) {
+                    self.settle(waiter, Ok(outcome));
+                }
+            }
+            Err(error) => {
+                tracing::warn!(stream = &*self.handle.name, err = %error, "not committed");
+                for waiter in waiters {
+                    self.settle(waiter, Err(error));
+                }
+            }
+        }
+        self.refresh();
+    }
+
+    fn settle(&mut self, waiter: Waiter, result: Result<Outcome, ProposeError>) {
+        let result = result.map(|mut outcome| {
+            for effect in std::mem::take(&mut outcome.effects) {
+                self.carry_out(effect);
+            }
+            outcome
+        });
+        match waiter {
+            Waiter::Nobody => {}
+            Waiter::Publisher { reply } => acks::answer(self, &reply, result),
+            Waiter::Consumer { name, reply } => {
+                super::delivery::on_outcome(self, &name, &reply, result);
+            }
+            Waiter::Then(then) => then(self, result),
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Republish(stored) => republish::publish(self, &stored),
+            Effect::Terminated {
+                consumer,
+                seq,
+                cause,
+            } => super::delivery::on_terminated(self, &consumer, seq, cause),
+        }
+    }
+
+    /// Makes the figures that others read those of now.
+    fn refresh(&mut self) {
+        let handle = Arc::clone(&self.handle);
+        self.group.with(|machine| handle.refresh(machine));
+    }
+}
+
+impl Batch {
+    /// Takes what fits into one entry; at least one command.
+    fn split_front(&mut self) -> Batch {
+        let mut bytes = 0;
+        let fits = |command: &&Command| {
+            bytes += weight(command);
+            bytes <= BYTES_MAX
+        };
+        let count = self.commands.iter().take(COMMANDS_MAX).take_while(fits).count();
+        let count = count.max(1);
+        let rest = self.commands.split_off(count);
+        let commands = std::mem::replace(&mut self.commands, rest);
+        let rest = self.waiters.split_off(count);
+        let waiters = std::mem::replace(&mut self.waiters, rest);
+        let bytes = commands.iter().map(weight).sum();
+        self.bytes = self.bytes.saturating_sub(bytes);
+        Batch {
+            commands,
+            waiters,
+            bytes,
+        }
+    }
+}
+
+/// The bytes a command brings along.
+fn weight(command: &Command) -> usize {
+    match command {
+        Command::Publish(publish) => {
+            publish.subject.len() + publish.headers.len() + publish.payload.len()
+        }
+        Command::Copy(copy) => copy.subject.len() + copy.headers.len() + copy.payload.len(),
+        _ => 64,
+    }
+}
+
+/// The answer of an outcome, for those who want nothing else.
+pub fn answer_of(result: Result<Outcome, ProposeError>) -> Option<Answer> {
+    result.ok().map(|outcome| outcome.answer)
+}

@@ -1,0 +1,49 @@
+//! Time, as a stream sees it: one deadline, and what is due at it.
+//!
+//! Separate so that there is one place where time turns into commands: the machine's own
+//! deadline becomes a proposed tick, those of consumers are their dispatchers' business.
+//!
+//! Invariants: a tick is proposed only when the machine wants one, and not again while one
+//! is under way; a stream with nothing due has no timer.
+
+use std::time::Duration;
+
+use super::replica::{Replica, Waiter};
+use crate::clock::{self, Timestamp};
+use crate::stream::command::Command;
+
+/// A clock that was set may be far off: nobody sleeps longer than this at once.
+const SLEEP_MAX: Duration = Duration::from_secs(3600);
+
+/// When something is due, if nothing else happens before.
+pub fn next_deadline(replica: &Replica) -> Option<Timestamp> {
+    let machine = match replica.is_ticking() {
+        true => None,
+        false => replica.machine_deadline(),
+    };
+    let others = [
+        replica.deliveries.next_deadline(),
+        replica.origin.as_ref().and_then(|origin| origin.next_deadline()),
+    ];
+    others.into_iter().flatten().chain(machine).min()
+}
+
+/// Waits for a deadline; for ever without one.
+pub async fn sleep_until(deadline: Option<Timestamp>) {
+    match deadline {
+        None => std::future::pending().await,
+        Some(deadline) => tokio::time::sleep(deadline.since(clock::now()).min(SLEEP_MAX)).await,
+    }
+}
+
+/// Does what is due.
+pub fn on_time(replica: &mut Replica, now: Timestamp) {
+    let is_due = replica.machine_deadline().is_some_and(|deadline| deadline <= now);
+    if is_due && !replica.is_ticking() {
+        replica.note_ticking(true);
+        let then = |replica: &mut Replica, _| replica.note_ticking(false);
+        replica.submit(Command::Tick, Waiter::Then(Box::new(then)));
+    }
+    super::delivery::on_time(replica, now);
+    super::origin::on_time(replica, now);
+}
