@@ -4,5 +4,6 @@
 
 pub mod command;
 pub mod config;
+pub mod metadata;
 pub mod outcome;
 pub mod replica;
