@@ -21,6 +21,7 @@
 
 pub mod command;
 pub mod config;
+pub mod metadata;
 pub mod outcome;
 
 pub mod codec;

@@ -44,3 +44,4 @@ pub mod snapshot;
 #[cfg(test)]
 mod tests;
 pub mod ttl;
+pub mod validate;
