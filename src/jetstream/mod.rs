@@ -30,6 +30,7 @@ pub mod replica;
 pub mod republish;
 pub mod status;
 pub mod subjects;
+pub mod subscriptions;
 pub mod timers;
 pub mod usage;
 
