@@ -29,8 +29,10 @@ pub mod outlet;
 pub mod replica;
 pub mod republish;
 pub mod status;
+pub mod streams;
 pub mod subjects;
 pub mod subscriptions;
+
 pub mod timers;
 pub mod usage;
 

@@ -70,9 +70,7 @@ fn take(site: &AccountStreams, api: &Queue, message: &Message<'_>) -> bool {
         }
         Target::DirectGet { stream, .. } => {
             let stream = find(site, stream).filter(|stream| stream.config().allow_direct);
-            stream.is_some_and(|stream| {
-                stream.mailbox.push(Purpose::DirectGet, message).is_ok()
-            })
+            stream.is_some_and(|stream| stream.mailbox.push(Purpose::DirectGet, message).is_ok())
         }
     }
 }
