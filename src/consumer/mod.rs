@@ -7,3 +7,4 @@ pub mod config;
 pub mod metadata;
 pub mod outcome;
 pub mod replica;
+pub mod validate;
