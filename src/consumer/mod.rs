@@ -35,3 +35,4 @@ pub mod priority;
 pub mod pull;
 mod push;
 mod redelivery;
+pub mod validate;
