@@ -160,6 +160,34 @@ pub fn control_runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
 }
 
+/// A thread of its own for something that blocks for as long as it lives; its owner tells
+/// it to end and then joins it.
+pub struct Thread(thread::JoinHandle<()>);
+
+impl Thread {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// When the operating system gives no thread.
+    pub fn start(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<Thread> {
+        let builder = thread::Builder::new().name(name.to_owned());
+        builder.spawn(work).map(Thread)
+    }
+
+    /// Whether the caller runs on it.
+    pub fn is_current(&self) -> bool {
+        self.0.thread().id() == thread::current().id()
+    }
+
+    /// Waits until it has ended. It cannot wait for itself.
+    pub fn join(self) {
+        if !self.is_current() {
+            // A panic was reported when it happened.
+            let _ = self.0.join();
+        }
+    }
+}
+
 /// Runs a task on the caller's runtime; it ends with its owner, who keeps the handle.
 pub fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
     tokio::spawn(future)
