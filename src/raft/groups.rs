@@ -164,3 +164,8 @@ impl Groups {
         self.shared.running.lock().get(&id)?.upgrade()
     }
 }
+
+#[cfg(test)]
+mod bench;
+#[cfg(test)]
+mod tests;
