@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 pub type Metadata = BTreeMap<String, String>;
 
 /// The level of the API that this server speaks.
-pub const API_LEVEL: u32 = 5;
+pub const API_LEVEL: u32 = 1;
 /// Stored: the level that the asset needs.
 pub const REQUIRED_LEVEL: &str = "_nats.req.level";
 /// In answers: the server's level.

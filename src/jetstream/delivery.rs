@@ -251,6 +251,33 @@ pub fn propose(
     put_back(replica, runtime);
 }
 
+/// As [`propose`], for somebody who waits until it is applied.
+pub fn command(
+    replica: &mut Replica,
+    now: Timestamp,
+    name: &str,
+    command: ConsumerCommand,
+    then: Box<dyn FnOnce(&mut Replica) + Send>,
+) {
+    let is_local = replica.deliveries.is_local(name);
+    if is_local {
+        propose(replica, now, name.as_bytes(), command, Bytes::new());
+        return then(replica);
+    }
+    let owned: Arc<str> = name.into();
+    let command = Command::Consumer {
+        name: name.to_owned(),
+        command,
+    };
+    replica.submit_with(
+        command,
+        Box::new(move |replica, result| {
+            on_outcome(replica, &owned, &Bytes::new(), result);
+            then(replica);
+        }),
+    );
+}
+
 /// What a consumer's command came to.
 pub fn on_outcome(
     replica: &mut Replica,

@@ -99,7 +99,7 @@ fn serve(
     let required = crate::protocol::headers::find(&incoming.headers, b"Nats-Required-Api-Level");
     let is_met = |level: &[u8]| {
         let level = std::str::from_utf8(level).ok()?.parse::<u64>().ok()?;
-        (level <= super::API_LEVEL).then_some(())
+        (level <= u64::from(crate::consumer::metadata::API_LEVEL)).then_some(())
     };
     if required.is_some_and(|level| is_met(level).is_none()) {
         return Err(Refusal::Status("412 Required Api Level"));

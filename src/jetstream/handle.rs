@@ -125,6 +125,11 @@ impl StreamHandle {
         state.bytes.wrapping_sub(before).cast_signed()
     }
 
+    /// How many consumers there are.
+    pub fn usage_of_consumers(&self) -> u64 {
+        self.figures.consumers.load(Ordering::Relaxed)
+    }
+
     /// Messages and bytes.
     pub fn usage(&self) -> (u64, u64) {
         let read = |figure: &AtomicU64| figure.load(Ordering::Relaxed);

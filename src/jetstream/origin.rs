@@ -20,5 +20,8 @@ pub fn begin(_: &mut Replica, _: Timestamp) {}
 /// A message from an origin.
 pub fn on_copy(_: &mut Replica, _: Timestamp, _: Incoming) {}
 
+/// Shows what is copied from, in a stream's info.
+pub fn show(_: &Replica, _: &mut serde_json::Map<String, serde_json::Value>) {}
+
 /// Does what is due.
 pub fn on_time(_: &mut Replica, _: Timestamp) {}

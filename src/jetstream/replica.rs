@@ -33,7 +33,8 @@ use super::outlet::Outlet;
 use super::{acks, consumer_inbox, direct_get, ingest, republish, timers};
 use crate::clock::{self, Timestamp};
 use crate::entropy::Random;
-use crate::nuid::Nuid;
+use crate::nuid::{self, Nuid};
+use crate::consumer;
 use crate::raft::error::ProposeError;
 use crate::raft::group::Group;
 use crate::state_machine::StateMachine as _;
@@ -191,6 +192,20 @@ impl Replica {
     /// A random number.
     pub fn random(&mut self) -> u64 {
         self.random.next_u64()
+    }
+
+    /// A name for a consumer that was given none.
+    pub fn new_name(&mut self, len: usize) -> String {
+        nuid::token(&mut self.random, len)
+    }
+
+    /// The configurations of all consumers.
+    pub fn consumer_configs(&self) -> Vec<consumer::config::Config> {
+        self.group.with(|machine| {
+            let replicated = machine.consumers().iter();
+            let all = replicated.chain(machine.local_consumers().iter());
+            all.map(|member| member.consumer.config().clone()).collect()
+        })
     }
 
     /// The largest message there may be.

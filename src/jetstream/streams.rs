@@ -121,7 +121,7 @@ impl Streams {
     ///
     /// # Errors
     /// See [`StartError`].
-    pub fn start(
+    pub async fn start(
         &self,
         site: &Arc<AccountStreams>,
         assigned: Assigned,

@@ -11,14 +11,13 @@ use super::paging::{Paging, page};
 use super::stream::find;
 use super::{Answer, Context, fields, success, view};
 use crate::api_error::{ApiError, json as strict, table};
-use crate::clock::{self, Timestamp};
+use crate::clock;
 use crate::consumer::command::Command as ConsumerCommand;
 use crate::consumer::config::{Config, CreateRequest};
 use crate::consumer::validate::{self, Put};
 use crate::jetstream::handle::StreamHandle;
 use crate::jetstream::replica::Replica;
 use crate::jetstream::{consumers, delivery};
-use crate::nuid;
 use crate::store::message::Seq;
 
 /// Names on one page.
@@ -354,12 +353,3 @@ async fn command(
     wait(handle, call, told).await.map(|_| ())
 }
 
-/// A name that the server makes up.
-pub fn new_name(random: &mut crate::entropy::Random) -> String {
-    nuid::token(random, NAME_LEN)
-}
-
-/// When a pause ends, for callers that show it.
-pub fn shown_pause(until: Option<Timestamp>) -> Option<String> {
-    until.map(Timestamp::to_rfc3339)
-}

@@ -139,5 +139,5 @@ pub async fn delete(context: &Context<'_>, name: &str) -> Answer {
 }
 
 fn failed(error: &Error) -> ApiError {
-    ApiError::of(&table::STREAM_GENERAL_ERROR).with("{err}", error)
+    ApiError::of(&table::STREAM_GENERAL).with("{err}", error)
 }

@@ -155,7 +155,7 @@ pub fn consumer(
                 "consumer_seq": position.consumer,
                 "stream_seq": position.stream.0,
             }));
-            if let Some(last) = position.last_active {
+            if let Some(last) = position.at {
                 shown.insert("last_active".to_owned(), last.to_rfc3339().into());
             }
             Value::Object(shown)
