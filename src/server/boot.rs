@@ -14,9 +14,10 @@ use tokio_rustls::TlsAcceptor;
 use super::events::Events;
 use super::identity::Identity;
 use super::live::Live;
+use super::streams::StreamsError;
 use super::tls::{self, ClientTls, TlsConfigError, TlsState};
 use super::{
-    ConfigSource, Configuration, Server, accounts, facts, info, listeners, memory, system,
+    ConfigSource, Configuration, Server, accounts, facts, info, listeners, memory, streams, system,
 };
 use crate::account::{self, AccountSpec};
 use crate::auth::decision::{AccessSpec, Directory, DirectoryError, DirectorySpec, UserGroup};
@@ -74,6 +75,9 @@ pub enum StartError {
     /// Signals cannot be taken over.
     #[error("take over signals: {0}")]
     Signals(#[source] io::Error),
+    /// Streams cannot be stored.
+    #[error(transparent)]
+    Streams(#[from] StreamsError),
     /// The pid or ports file cannot be written.
     #[error(transparent)]
     File(#[from] vfs::Error),
@@ -139,6 +143,7 @@ impl Server {
         let system = checked
             .system()
             .and_then(|system| accounts.get(&system.name));
+        let streams = streams::start(&options, &identity, &accounts)?;
         let events = Arc::new(Events::new(
             system,
             accounts,
@@ -165,6 +170,7 @@ impl Server {
             tls: Arc::clone(&tls),
             acceptor: Mutex::new(None),
             tasks: Mutex::default(),
+            streams: Mutex::new(streams),
             _shards: Arc::clone(&shards),
         });
         let mut background = vec![

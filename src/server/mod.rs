@@ -23,6 +23,7 @@ pub mod reload;
 pub mod run;
 pub mod secure;
 pub mod shutdown;
+mod streams;
 pub mod signals;
 pub mod source;
 pub mod system;
@@ -95,6 +96,7 @@ pub struct Server {
     tls: Arc<tls::ClientTls>,
     acceptor: Mutex<Option<JoinHandle<()>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
+    streams: Mutex<Option<streams::Started>>,
     /// Dropped last: the links' tasks end with it.
     _shards: Arc<Shards>,
 }
