@@ -97,6 +97,7 @@ impl Drop for Leaving {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests open their own sockets")]
 mod tests {
     use std::io::Read;
     use std::net::{TcpListener, TcpStream};

@@ -519,3 +519,23 @@ fn bytes_that_an_owned_wire_holds_are_work_for_the_owner() {
     assert!(link.poll_write_owned(&mut cx, &mut wire).is_ready());
     assert!(!is_pending());
 }
+
+#[test]
+fn a_promise_to_flush_later_leaves_half_of_what_may_wait() {
+    let check = |bytes: usize, expected| {
+        let options = WriteOptions {
+            pending_max: 1000,
+            total: Arc::new(PendingTotal::new(usize::MAX)),
+        };
+        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        let link = Link::new(ConnId(1), Kind::Client, peer, Writer::Owner, options);
+        let mut locked = link.lock().expect("open");
+        locked.append(bytes, |out| out.resize(bytes, 0));
+        assert_eq!(locked.finish(), expected, "{bytes}");
+    };
+    check(1, Appended::FlushLater);
+    check(499, Appended::FlushLater);
+    check(500, Appended::FlushNow);
+    check(1000, Appended::FlushNow);
+    check(1001, Appended::Closed);
+}
