@@ -26,7 +26,7 @@ use super::pending::PendingTotal;
 use crate::clock::{self, Monotonic};
 use crate::net::{OwnedWire, Writer};
 
-/// A touched link is flushed at the latest when this much waits.
+/// A touched link is flushed at the latest when this much waits, or half of what may.
 const FLUSH_BYTES: usize = 128 * 1024;
 /// How often one in-place flush goes round before it leaves the rest to the owner.
 const FLUSH_ROUNDS_MAX: usize = 8;
@@ -580,7 +580,7 @@ impl Locked<'_> {
         }
         let first = !inner.announced;
         inner.announced = true;
-        if inner.queue.bytes() >= FLUSH_BYTES {
+        if inner.queue.bytes() >= FLUSH_BYTES.min(self.link.options.pending_max / 2) {
             Appended::FlushNow
         } else if first {
             Appended::FlushLater

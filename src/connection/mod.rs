@@ -11,6 +11,7 @@
 
 pub mod close;
 pub mod driver;
+pub mod due;
 pub mod id;
 pub mod link;
 pub mod outbound;
