@@ -24,6 +24,9 @@ use tokio::task::JoinHandle;
 /// Slow work done at once for one shard.
 const SLOW_THREADS_MAX: usize = 2;
 
+/// How often a shard puts its house in order.
+const REST_EVERY: Duration = Duration::from_secs(1);
+
 /// How long an owner waits for its shards to end: a login under way is waited for.
 const END_MAX: Duration = Duration::from_secs(2);
 
@@ -40,11 +43,11 @@ pub struct Shards {
 }
 
 impl Shards {
-    /// Starts `count` shards, at least one.
+    /// Starts `count` shards, at least one. Each calls `rest` on its thread every second.
     ///
     /// # Errors
     /// When the operating system gives no thread or no epoll.
-    pub fn start(count: usize) -> io::Result<Shards> {
+    pub fn start(count: usize, rest: fn()) -> io::Result<Shards> {
         let mut handles = Vec::new();
         let mut stops = Vec::new();
         let mut threads = Vec::new();
@@ -63,7 +66,10 @@ impl Shards {
                 .name(format!("shard-{index}"))
                 .spawn(move || {
                     runtime.block_on(async {
-                        let _ = stopped.await;
+                        tokio::select! {
+                            _ = stopped => {}
+                            () = every(REST_EVERY, rest) => {}
+                        }
                     });
                     drop(runtime);
                     drop(running);
@@ -102,6 +108,13 @@ impl Drop for Shards {
     }
 }
 
+async fn every(period: Duration, work: fn()) {
+    loop {
+        tokio::time::sleep(period).await;
+        work();
+    }
+}
+
 /// The runtime of everything but links, on the thread that asks.
 ///
 /// # Errors
@@ -134,7 +147,7 @@ mod tests {
 
     #[test]
     fn tasks_are_gone_when_their_shards_are() {
-        let shards = Shards::start(2).expect("threads");
+        let shards = Shards::start(2, || ()).expect("threads");
         let (tell, told) = mpsc::channel();
         for _ in 0..4 {
             let task = TellsItsEnd(tell.clone());
@@ -149,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_panic_leaves_the_shard_alive() {
-        let shards = Shards::start(1).expect("threads");
+        let shards = Shards::start(1, || ()).expect("threads");
         let (tell, told) = mpsc::channel();
         shards.spawn(async { panic!("a fault for the test") });
         shards.spawn(async move {

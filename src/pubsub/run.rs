@@ -83,6 +83,7 @@ impl Runs {
             marks: std::mem::take(spare),
         });
         debug_assert!(Arc::ptr_eq(&run.subscription, subscription));
+        pool::reserve(&mut run.bytes, body_len);
         encode(&mut run.bytes);
         let bodies = run.marks.last().map_or(0, |mark| mark.bodies);
         run.marks.push(Mark {
