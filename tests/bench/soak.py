@@ -9,8 +9,9 @@ Server and load are processes of their own. Memory after the first round is the 
 for every later one: it may grow by --flat percent (5) plus 2 MiB of noise (quick: 4 MiB).
 The server remembers no more closed connections than one round has, so that this memory
 is full after the first round. It runs without huge pages unless --huge-pages says so:
-with them memory comes and goes in steps of 2 MiB, which hides what is looked for. Slow consumers must all be cut off and counted, while
-healthy subscribers lose no message. Exit status 1 if anything of this fails.
+with them memory comes and goes in steps of 2 MiB, which hides what is looked for. Slow
+consumers must all be cut off and counted, while healthy subscribers lose no message. Exit
+status 1 if anything of this fails.
 """
 
 import argparse
