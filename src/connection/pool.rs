@@ -158,7 +158,7 @@ mod tests {
         rest();
         assert_eq!(kept(), (5, 5 * 1024), "all were given back just now");
         let two = [take(), take()];
-        two.map(give);
+        two.into_iter().for_each(give);
         rest();
         assert_eq!(kept(), (2, 2 * 1024), "two were in use together");
         give(take());
