@@ -23,6 +23,7 @@ use super::close::CloseReason;
 use super::id::{ConnId, Kind};
 use super::outbound::Queue;
 use super::pending::PendingTotal;
+use super::pool;
 use crate::clock::{self, Monotonic};
 use crate::net::{OwnedWire, Writer};
 
@@ -259,6 +260,7 @@ impl Link {
         let released = (inner.writer.take(), inner.waker.take());
         drop(inner);
         drop(released);
+        pool::collect_soon();
     }
 
     /// For the owner: everything is written and nobody else is about to write.
