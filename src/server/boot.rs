@@ -31,6 +31,7 @@ use crate::config::options::limits::WriteTimeout;
 use crate::config::options::listen::{ANY_HOST, CLIENT_PORT};
 use crate::connection::pending::PendingTotal;
 use crate::connection::registry::Registry;
+use crate::connection::resident;
 use crate::login::Login;
 use crate::monitor::source::Source;
 use crate::monitor::statsz_schedule::StatszSchedule;
@@ -118,7 +119,7 @@ impl Server {
         let monitoring_address = monitoring.as_ref().map(local_address).transpose()?;
 
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let shards = Arc::new(Shards::start(cores).map_err(StartError::Threads)?);
+        let shards = Arc::new(Shards::start(cores, resident::live).map_err(StartError::Threads)?);
         let base_info = info::build(&options, &identity, &directory, client_address, false);
         let known = facts::Known {
             start: clock::now(),
