@@ -34,3 +34,6 @@ pub mod priority;
 pub mod pull;
 mod push;
 mod redelivery;
+
+#[cfg(test)]
+mod tests;

@@ -25,9 +25,9 @@ use super::outcome::{Answer, Effect, Full, PublishError, Stored};
 use super::ttl::Ttl;
 use crate::clock::Timestamp;
 use crate::protocol::headers as block;
+use crate::store::SubjectState;
 use crate::store::error::Error;
 use crate::store::message::{MessageRef, Seq};
-use crate::store::SubjectState;
 use crate::subject::filters::Filters;
 
 /// What a file stream takes at most for one message.
