@@ -388,15 +388,18 @@ impl Dispatcher {
 
     /// Interest in the deliver subject has come or gone.
     pub fn on_interest(&mut self, now: Timestamp, active: bool) {
-        self.active_at = now;
-        if let Some(push) = &mut self.push {
+        if let Some(push) = &mut self.push
+            && push.active != active
+        {
+            self.active_at = now;
             push.set_active(active);
         }
     }
 
-    /// Interest in a pull request's reply subject has gone.
-    pub fn on_interest_lost(&mut self, reply: &[u8], actions: &mut Vec<Action>) {
-        self.pulls.forget(reply, actions);
+    /// Interest in a pull request's reply subject has gone. The request ends silently,
+    /// unless it is `imported`: then whoever translates its reply subject is told.
+    pub fn on_interest_lost(&mut self, reply: &[u8], imported: bool, actions: &mut Vec<Action>) {
+        self.pulls.forget(reply, imported, actions);
     }
 
     /// A flow control request was answered, with these headers.

@@ -324,13 +324,14 @@ impl Pulls {
         }
     }
 
-    /// Ends the requests of a client that has gone, without a word.
-    pub(super) fn forget(&mut self, reply: &[u8], actions: &mut Vec<Action>) {
+    /// Ends the requests of a client that has gone; without a word, unless `told`.
+    pub(super) fn forget(&mut self, reply: &[u8], told: bool, actions: &mut Vec<Action>) {
         for _ in 0..self.order.len() {
             let slot = self.leave_front();
             match &self.slots[slot] {
                 Some(waiting) if waiting.reply == reply => {
-                    self.end(slot, End::Over(None), actions);
+                    let status = told.then(|| with_remainder("408 Interest Expired", waiting));
+                    self.end(slot, End::Over(status), actions);
                 }
                 _ => self.enter(slot),
             }

@@ -8,4 +8,5 @@ mod script_pull;
 mod script_push;
 mod script_redelivery;
 mod script_start;
+mod speed;
 mod world;

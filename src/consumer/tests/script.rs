@@ -2,14 +2,15 @@
 //!
 //! A line is `t=<seconds>  <step>; <step> -> <what clients see>, …`; what is seen is
 //! [`super::world::show`]'s lines. Steps: `store <subject> [bytes]`, `rm <seq>`,
-//! `pull <reply> [<body>]`, `ack|nak|wpi|term|nxt <seq> [rest]`, `up`, `down`, `gone <reply>`,
+//! `pull <reply> [<body>]`, `ack|nak|wpi|term|nxt <seq> [rest]`, `up`, `down`,
+//! `gone <reply> [imported]`, `close <why>`,
 //! `flow <subject>`, `reset [<seq>]`, `pause <seconds>`, `leader`, `info`, `tick`.
 
 use super::fake_store::FakeStore;
 use super::world::{SECOND, World, at, show};
 use crate::consumer::command::Command;
 use crate::consumer::config::Config;
-use crate::consumer::dispatch::Answer;
+use crate::consumer::dispatch::{Answer, Closed};
 use crate::store::message::Seq;
 
 /// Plays a script and compares what is seen, line by line.
@@ -87,7 +88,17 @@ fn step(world: &mut World, step: &str, seen: &mut Vec<String>) {
             let mut actions = Vec::new();
             world
                 .dispatcher
-                .on_interest_lost(first.as_bytes(), &mut actions);
+                .on_interest_lost(first.as_bytes(), tail == "imported", &mut actions);
+            seen.extend(actions.iter().map(show));
+        }
+        "close" => {
+            let why = match first {
+                "deleted" => Closed::Deleted,
+                "leadership" => Closed::LeadershipChange,
+                _ => Closed::Shutdown,
+            };
+            let mut actions = Vec::new();
+            world.dispatcher.close(why, &mut actions);
             seen.extend(actions.iter().map(show));
         }
         "flow" => {
@@ -101,13 +112,13 @@ fn step(world: &mut World, step: &str, seen: &mut Vec<String>) {
         }
         "reset" => world
             .log
-            .push(Command::Reset((seq != Seq::NONE).then_some(seq))),
+            .push_back(Command::Reset((seq != Seq::NONE).then_some(seq))),
         "pause" => {
             let until = first
                 .parse::<i64>()
                 .ok()
                 .map(|seconds| at(seconds * SECOND));
-            world.log.push(Command::Pause(until));
+            world.log.push_back(Command::Pause(until));
         }
         "leader" => world.change_leader(),
         "info" => {

@@ -176,7 +176,8 @@ fn a_request_of_a_lost_client_is_dropped_silently() {
     check(
         pull(),
         r#"
-        t=0 pull x 5; pull y 5; gone x
+        t=0 pull x 5; pull y 5; pull z 5; gone x
+        t=0 gone z imported             -> z <408 Interest Expired|m=5|b=0>
         t=0 store a; store a            -> y 1 n=1 c=1 p=0, y 2 n=1 c=2 p=0
         "#,
     );
@@ -259,6 +260,20 @@ fn an_unused_consumer_goes() {
         t=15 tick                       -> remove
         "#,
     );
+}
+
+#[test]
+fn those_who_wait_are_told_of_the_end() {
+    for (why, line) in [
+        ("deleted", "409 Consumer Deleted"),
+        ("leadership", "409 Leadership Change"),
+        ("shutdown", "409 Server Shutdown|m=5|b=0"),
+    ] {
+        check(
+            pull(),
+            &format!("t=0 pull x 5; close {why} -> x <{line}>\n t=0 store a"),
+        );
+    }
 }
 
 #[test]

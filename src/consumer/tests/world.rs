@@ -1,5 +1,7 @@
 //! A consumer, its stream and its clients in one thread, with the log in between.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 
 use super::fake_store::FakeStore;
@@ -47,7 +49,7 @@ pub struct World {
     pub store: FakeStore,
     pub consumer: Consumer,
     pub dispatcher: Dispatcher,
-    pub log: Vec<Command>,
+    pub log: VecDeque<Command>,
     /// What was applied, with its time; for replays.
     pub applied: Vec<Command>,
 }
@@ -63,7 +65,7 @@ impl World {
             store,
             consumer,
             dispatcher,
-            log: Vec::new(),
+            log: VecDeque::new(),
             applied: Vec::new(),
         }
     }
@@ -136,10 +138,7 @@ impl World {
 
     /// Applies the first of the log.
     pub fn commit_one(&mut self) -> Option<(Outcome, Vec<Action>)> {
-        if self.log.is_empty() {
-            return None;
-        }
-        let command = self.log.remove(0);
+        let command = self.log.pop_front()?;
         let outcome = self
             .consumer
             .apply(self.now, command.clone(), &mut self.store)
@@ -176,7 +175,7 @@ impl World {
     fn sort(&mut self, actions: Vec<Action>, told: &mut Vec<Action>) {
         for action in actions {
             match action {
-                Action::Propose(command) => self.log.push(command),
+                Action::Propose(command) => self.log.push_back(command),
                 other => told.push(other),
             }
         }
