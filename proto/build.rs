@@ -4,9 +4,10 @@
 use std::error::Error;
 
 /// What is generated: one package a file.
-const FILES: [&str; 3] = [
+const FILES: [&str; 4] = [
     "proto/replicated/consumer.proto",
     "proto/replicated/meta.proto",
+    "proto/replicated/raft.proto",
     "proto/replicated/stream.proto",
 ];
 

@@ -14,6 +14,11 @@ pub mod meta {
     include!(concat!(env!("OUT_DIR"), "/natter.replicated.meta.rs"));
 }
 
+/// What a Raft group keeps beside its machine's entries.
+pub mod raft {
+    include!(concat!(env!("OUT_DIR"), "/natter.replicated.raft.rs"));
+}
+
 /// What a stream writes into its log.
 pub mod stream {
     include!(concat!(env!("OUT_DIR"), "/natter.replicated.stream.rs"));

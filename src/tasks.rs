@@ -45,6 +45,14 @@ impl Shards {
     /// # Errors
     /// When the operating system gives no thread or no epoll.
     pub fn start(count: usize) -> io::Result<Shards> {
+        Shards::start_named("shard", count)
+    }
+
+    /// Starts `count` threads of another kind, at least one, whose names begin with `name`.
+    ///
+    /// # Errors
+    /// As [`Shards::start`].
+    pub fn start_named(name: &str, count: usize) -> io::Result<Shards> {
         let mut handles = Vec::new();
         let mut stops = Vec::new();
         let mut threads = Vec::new();
@@ -52,7 +60,7 @@ impl Shards {
         for index in 0..count.max(1) {
             let runtime = Builder::new_current_thread()
                 .enable_all()
-                .thread_name(format!("shard-{index}-slow"))
+                .thread_name(format!("{name}-{index}-slow"))
                 .max_blocking_threads(SLOW_THREADS_MAX)
                 .build()?;
             handles.push(runtime.handle().clone());
@@ -60,7 +68,7 @@ impl Shards {
             stops.push(stop);
             let running = running.clone();
             let thread = thread::Builder::new()
-                .name(format!("shard-{index}"))
+                .name(format!("{name}-{index}"))
                 .spawn(move || {
                     runtime.block_on(async {
                         let _ = stopped.await;
@@ -89,6 +97,48 @@ impl Shards {
         let index = self.next.fetch_add(1, Ordering::Relaxed) % self.handles.len();
         self.handles[index].spawn(future);
     }
+
+    /// The one of these threads that everything with this key lives on.
+    pub fn place(&self, key: u64) -> Place {
+        let count = u64::try_from(self.handles.len()).unwrap_or(u64::MAX);
+        let index = usize::try_from(key % count).unwrap_or_default();
+        Place {
+            handle: self.handles[index].clone(),
+        }
+    }
+}
+
+/// One of the threads of [`Shards`], to put tasks on. Holding it does not keep it running.
+#[derive(Clone)]
+pub struct Place {
+    handle: Handle,
+}
+
+impl Place {
+    /// The thread that this is called on, if it runs tasks.
+    pub fn here() -> Option<Place> {
+        let handle = Handle::try_current().ok()?;
+        Some(Place { handle })
+    }
+
+    /// Runs a task there; it ends with its owner, who keeps the handle.
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        self.handle.spawn(future)
+    }
+
+    /// Calls `f` so that the tasks and timers it makes live there.
+    pub fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _inside = self.handle.enter();
+        f()
+    }
+
+    /// The tasks that live there now.
+    pub fn tasks(&self) -> usize {
+        self.handle.metrics().num_alive_tasks()
+    }
 }
 
 impl Drop for Shards {
@@ -108,6 +158,34 @@ impl Drop for Shards {
 /// When the operating system gives no epoll.
 pub fn control_runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
+}
+
+/// A thread of its own for something that blocks for as long as it lives; its owner tells
+/// it to end and then joins it.
+pub struct Thread(thread::JoinHandle<()>);
+
+impl Thread {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// When the operating system gives no thread.
+    pub fn start(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<Thread> {
+        let builder = thread::Builder::new().name(name.to_owned());
+        builder.spawn(work).map(Thread)
+    }
+
+    /// Whether the caller runs on it.
+    pub fn is_current(&self) -> bool {
+        self.0.thread().id() == thread::current().id()
+    }
+
+    /// Waits until it has ended. It cannot wait for itself.
+    pub fn join(self) {
+        if !self.is_current() {
+            // A panic was reported when it happened.
+            let _ = self.0.join();
+        }
+    }
 }
 
 /// Runs a task on the caller's runtime; it ends with its owner, who keeps the handle.

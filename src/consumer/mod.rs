@@ -21,6 +21,7 @@
 
 pub mod command;
 pub mod config;
+pub mod metadata;
 pub mod outcome;
 
 pub mod codec;
@@ -34,6 +35,7 @@ pub mod priority;
 pub mod pull;
 mod push;
 mod redelivery;
+pub mod validate;
 
 #[cfg(test)]
 mod tests;

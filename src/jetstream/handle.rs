@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::RwLock;
 use tokio::sync::oneshot;
 
+use super::consumers;
 use super::mailbox::{Limits, Mailbox};
 use super::replica::Replica;
 use crate::api_error::{ApiError, table};
@@ -22,7 +23,8 @@ use crate::clock::Timestamp;
 use crate::raft::error::ProposeError;
 use crate::stream::command::Command;
 use crate::stream::config::Config;
-use crate::stream::outcome::Outcome;
+use crate::stream::machine::Machine;
+use crate::stream::outcome::Answer;
 use crate::wal::GroupId;
 
 /// Figures that others read without asking: written by the replica after each turn.
@@ -99,9 +101,33 @@ impl StreamHandle {
 
     /// The names of all consumers, sorted.
     pub fn consumer_names(&self) -> Vec<String> {
-        let mut names: Vec<_> = self.consumers.read().iter().map(ToString::to_string).collect();
+        let mut names: Vec<_> = self
+            .consumers
+            .read()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         names.sort_unstable();
         names
+    }
+
+    /// Makes the figures those of the machine; the bytes by which they changed.
+    pub fn refresh(&self, machine: &Machine) -> i64 {
+        let state = machine.state();
+        self.figures
+            .messages
+            .store(state.messages, Ordering::Relaxed);
+        let consumers = machine.consumers().len() + machine.local_consumers().len();
+        self.figures
+            .consumers
+            .store(consumers as u64, Ordering::Relaxed);
+        let before = self.figures.bytes.swap(state.bytes, Ordering::Relaxed);
+        state.bytes.wrapping_sub(before).cast_signed()
+    }
+
+    /// How many consumers there are.
+    pub fn usage_of_consumers(&self) -> u64 {
+        self.figures.consumers.load(Ordering::Relaxed)
     }
 
     /// Messages and bytes.
@@ -114,7 +140,7 @@ impl StreamHandle {
     ///
     /// # Errors
     /// When the stream has stopped, or its disk has no room.
-    pub async fn propose(&self, command: Command) -> Result<Outcome, ApiError> {
+    pub async fn propose(&self, command: Command) -> Result<Answer, ApiError> {
         let (tell, told) = oneshot::channel();
         let call = Box::new(move |replica: &mut Replica| {
             replica.submit_with(command, Box::new(|_, outcome| drop(tell.send(outcome))));
@@ -122,13 +148,8 @@ impl StreamHandle {
         if !self.mailbox.call(call) {
             return Err(unavailable());
         }
-        match told.await {
-            Ok(Ok(outcome)) => Ok(outcome),
-            Ok(Err(ProposeError::NoSpace)) => {
-                Err(ApiError::of(&table::INSUFFICIENT_RESOURCES))
-            }
-            Ok(Err(_)) | Err(_) => Err(unavailable()),
-        }
+        let told = told.await.unwrap_or(Err(ProposeError::Stopped));
+        consumers::answer(told)
     }
 
     /// Runs `read` on the stream's own thread, after everything committed before.

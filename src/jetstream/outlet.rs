@@ -13,6 +13,7 @@ use crate::entropy::Random;
 use crate::pubsub::accounts::Account;
 use crate::pubsub::message::Message;
 use crate::pubsub::publish::{Published, Publisher};
+use crate::store::message::Message as StoredMessage;
 
 /// A publisher of the server's own into one account.
 pub struct Outlet {
@@ -36,7 +37,13 @@ impl Outlet {
     }
 
     /// Publishes a message; true if somebody received it. Empty `headers`: none.
-    pub fn publish(&mut self, subject: &[u8], reply: &[u8], headers: &[u8], payload: &[u8]) -> bool {
+    pub fn publish(
+        &mut self,
+        subject: &[u8],
+        reply: &[u8],
+        headers: &[u8],
+        payload: &[u8],
+    ) -> bool {
         let body = if headers.is_empty() {
             payload
         } else {
@@ -55,22 +62,26 @@ impl Outlet {
         self.publisher.publish(&message, true, |_| true) == Published::Delivered
     }
 
-    /// Publishes a message whose headers and payload lie behind each other.
-    pub fn publish_whole(
-        &mut self,
-        subject: &[u8],
-        reply: &[u8],
-        header_len: usize,
-        body: &[u8],
-    ) -> bool {
+    /// Delivers a stored message, under its own subject, to those who listen on `route`.
+    pub fn deliver(&mut self, route: &[u8], reply: &[u8], stored: &StoredMessage) -> bool {
+        let headers = &stored.headers[..];
+        let body = if headers.is_empty() {
+            &stored.payload[..]
+        } else {
+            self.body.clear();
+            self.body.extend_from_slice(headers);
+            self.body.extend_from_slice(&stored.payload);
+            &self.body
+        };
         let message = Message {
-            subject,
+            subject: &stored.subject,
             reply,
-            header_len: (header_len > 0).then_some(header_len),
+            header_len: (!headers.is_empty()).then_some(headers.len()),
             body,
             origin: ConnId::default(),
         };
-        self.publisher.publish(&message, true, |_| true) == Published::Delivered
+        let published = self.publisher.publish_to(route, &message, true, |_| true);
+        published == Published::Delivered
     }
 
     /// Somebody listens there.

@@ -7,8 +7,8 @@
 //! Invariant: a change bumps its generation before the lock on the sublist is released,
 //! and a reader takes the stamp before it walks. So a stale result never has a fresh stamp.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::RwLock;
 
@@ -18,11 +18,10 @@ use crate::subject::tokens;
 
 const BUCKETS: usize = 256;
 
-/// Told of every change, after it has been made. `first` and `last` concern the pair of
-/// filter and queue.
+/// Told of every change, after it has been made, by whoever made it: it must be quick.
 pub trait Observer: Send + Sync {
     /// A subscription was added or removed.
-    fn changed(&self, account: &str, subscription: &Subscription, added: bool);
+    fn changed(&self, subscription: &Subscription);
 }
 
 /// The subscriptions of one account.
@@ -32,6 +31,7 @@ pub struct Interest {
     any: AtomicU64,
     inserts: AtomicU64,
     removes: AtomicU64,
+    observer: OnceLock<Arc<dyn Observer>>,
 }
 
 /// The state of interest a match result depends on.
@@ -65,6 +65,7 @@ impl Default for Interest {
             any: AtomicU64::new(0),
             inserts: AtomicU64::new(0),
             removes: AtomicU64::new(0),
+            observer: OnceLock::new(),
         }
     }
 }
@@ -103,6 +104,19 @@ impl Interest {
         );
         self.bump(subscription.filter());
         self.inserts.fetch_add(1, Ordering::Relaxed);
+        drop(sublist);
+        self.tell(subscription);
+    }
+
+    /// Tells `observer` of every change from now on; false if somebody is told already.
+    pub fn observe(&self, observer: Arc<dyn Observer>) -> bool {
+        self.observer.set(observer).is_ok()
+    }
+
+    fn tell(&self, subscription: &Subscription) {
+        if let Some(observer) = self.observer.get() {
+            observer.changed(subscription);
+        }
     }
 
     /// Removes a subscription; false if it was not there.
@@ -113,6 +127,8 @@ impl Interest {
         if removed {
             self.bump(subscription.filter());
             self.removes.fetch_add(1, Ordering::Relaxed);
+            drop(sublist);
+            self.tell(subscription);
         }
         removed
     }

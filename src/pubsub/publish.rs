@@ -63,11 +63,21 @@ impl Publisher {
         permitted: bool,
         may_publish: impl Fn(&[u8]) -> bool,
     ) -> Published {
+        self.publish_to(message.subject, message, permitted, may_publish)
+    }
+
+    /// As [`Publisher::publish`], to those who listen on `route`, whatever subject the
+    /// message shows: a stored message keeps its own.
+    pub fn publish_to(
+        &mut self,
+        route: &[u8],
+        message: &Message<'_>,
+        permitted: bool,
+        may_publish: impl Fn(&[u8]) -> bool,
+    ) -> Published {
         let entry = self
             .cache
-            .lookup(&self.account.interest, message.subject, || {
-                may_publish(message.subject)
-            });
+            .lookup(&self.account.interest, route, || may_publish(route));
         if !entry.allowed && !permitted {
             return Published::Denied;
         }

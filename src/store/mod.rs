@@ -3,7 +3,8 @@
 //! Separate because a stream decides and a store remembers: retention, limits and dedup
 //! are the machine's business (`stream`), and every store must answer the same. `memory`
 //! is the memory store and the model for every other; `contract` is the suite that all of
-//! them run.
+//! them run. What all stores do alike stands in `ledger`,
+//! `subjects` and `search`.
 //!
 //! Invariants of every store: sequences only grow; `first_seq` is the lowest message that
 //! is there, or `last_seq + 1` when there is none; a message is returned as it was appended
@@ -12,7 +13,14 @@
 //! disk, so no thread that serves connections calls it.
 
 pub mod error;
+pub mod ledger;
+pub mod memory;
 pub mod message;
+pub mod search;
+pub mod subjects;
+
+#[cfg(any(test, feature = "testing"))]
+pub mod contract;
 
 use std::ops::ControlFlow;
 

@@ -57,8 +57,10 @@ impl Dedup {
         }
     }
 
-    /// Another window; what is too old for it goes.
+    /// Another window; what is too old for it goes, and what was too old for the one before
+    /// does not come back.
     pub fn set_window(&mut self, now: Timestamp, window: i64) {
+        self.expire(now);
         self.window = window.max(0);
         self.expire(now);
     }

@@ -16,6 +16,7 @@ use super::consumers::Consumers;
 use super::dedup::Dedup;
 use super::origin::Origins;
 use super::outcome::{Answer, Cause, Effect, Outcome};
+use super::retention::Unwanted;
 use super::ttl::Lifetimes;
 use crate::clock::Timestamp;
 use crate::consumer::command::Command as ConsumerCommand;
@@ -26,6 +27,10 @@ use crate::state_machine::{Checkpoint, DecodeError, MachineError, StateMachine};
 use crate::store::error::Error;
 use crate::store::message::Seq;
 use crate::store::{BoxedStore, MsgStore, State};
+
+/// No stream gets further by asking to (`first_seq`, purge, the sequences of an origin), so
+/// that publishing never runs out of sequences.
+pub const SEQ_MAX: Seq = Seq(u64::MAX / 2);
 
 /// One stream as every replica has it.
 pub struct Machine {
@@ -137,7 +142,7 @@ impl Machine {
         mut store: BoxedStore,
         now: Timestamp,
     ) -> Result<Self, MachineError> {
-        let first = Seq(config.first_seq);
+        let first = Seq(config.first_seq).min(SEQ_MAX);
         if first > store.state().last_seq.next() {
             store
                 .truncate_front(first, &mut |_, _| {})
@@ -292,7 +297,7 @@ impl Machine {
         let before = consumers.get(&name).map(|m| m.consumer.config().filters());
         let created = put(consumers, now, name, config, &mut *self.store)?;
         if let Some(before) = before {
-            self.drop_uninteresting(&before)?;
+            self.drop_unneeded(&before, Unwanted::Go)?;
         }
         Ok(Answer::ConsumerPut { created })
     }
@@ -301,7 +306,7 @@ impl Machine {
         let Some(member) = self.followers.consumers.remove(name) else {
             return Ok(Answer::ConsumerDeleted(false));
         };
-        self.drop_uninteresting(&member.consumer.config().filters())?;
+        self.drop_unneeded(&member.consumer.config().filters(), Unwanted::Go)?;
         Ok(Answer::ConsumerDeleted(true))
     }
 

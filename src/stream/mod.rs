@@ -29,12 +29,19 @@ pub mod command;
 pub mod config;
 pub mod consumers;
 pub mod dedup;
+#[cfg(test)]
+mod fake_store;
 pub mod headers;
 pub mod machine;
+#[cfg(test)]
+mod model;
 pub mod origin;
 pub mod outcome;
 mod publish;
 mod purge;
-mod retention;
+pub mod retention;
 pub mod snapshot;
+#[cfg(test)]
+mod tests;
 pub mod ttl;
+pub mod validate;

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use super::command::Copy;
 use super::config::{Config, StreamSource};
 use super::headers::Fields;
-use super::machine::Machine;
+use super::machine::{Machine, SEQ_MAX};
 use super::outcome::{Answer, PublishError};
 use super::publish::{Accepted, Rollup};
 use super::ttl::Ttl;
@@ -169,7 +169,7 @@ impl Machine {
         let last = self.store.state().last_seq;
         if self.origins.key(copy.source).is_none()
             || !self.origins.is_new(&copy, identity)
-            || (is_mirror && copy.origin_seq <= last)
+            || (is_mirror && (copy.origin_seq <= last || copy.origin_seq > SEQ_MAX))
         {
             return Ok(Answer::Nothing);
         }

@@ -8,6 +8,7 @@
 
 use bytes::Bytes;
 
+use crate::api_error::{ApiError, table};
 use crate::clock::Timestamp;
 use crate::consumer::outcome::Outcome as ConsumerOutcome;
 use crate::store::message::Seq;
@@ -105,55 +106,112 @@ pub enum Cause {
 }
 
 /// Which limit refuses a message in a stream that discards new ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Full {
     /// `max_msgs`
-    #[error("maximum messages exceeded")]
     Messages,
     /// `max_bytes`
-    #[error("maximum bytes exceeded")]
     Bytes,
     /// `max_msgs_per_subject`
-    #[error("maximum messages per subject exceeded")]
     MessagesPerSubject,
 }
 
 /// Why a publish was not stored. Each variant is a different answer to the client.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[allow(missing_docs, reason = "the texts say it")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PublishError {
-    #[error("stream is sealed")]
+    /// The stream takes nothing more.
     Sealed,
-    #[error("message size exceeds maximum allowed")]
+    /// Above `max_msg_size`.
     TooLarge,
-    #[error("message too large")]
+    /// Above what one record may take.
     RecordTooLarge,
-    #[error("header size exceeds maximum allowed of 64k")]
+    /// The header block is.
     HeadersTooLarge,
-    #[error("expected stream does not match")]
+    /// `Nats-Expected-Stream` names another.
     WrongStream,
-    #[error("wrong last sequence: {actual}")]
-    WrongLastSeq { actual: Seq },
-    #[error("missing sequence for expected last sequence per subject")]
+    /// An expected sequence is not the last one, which is told.
+    WrongLastSeq {
+        /// The last sequence, of the stream or of the subject.
+        actual: Seq,
+    },
+    /// A subject to expect a sequence on, but no sequence.
     MissingSubjectSeq,
-    #[error("wrong last msg ID: {actual}")]
-    WrongLastMsgId { actual: String },
-    #[error("per-message TTL is disabled")]
+    /// `Nats-Expected-Last-Msg-Id` is not the last one.
+    WrongLastMsgId {
+        /// The last one; empty if the last message had none.
+        actual: String,
+    },
+    /// A lifetime, where the stream allows none.
     TtlDisabled,
-    #[error("invalid per-message TTL")]
+    /// A lifetime that is none.
     TtlInvalid,
-    #[error("message header is reserved for sourced messages")]
+    /// A header that only copies from origins have.
     SourceHeader,
-    #[error("message counters are disabled")]
+    /// A counter's increment, where there are no counters.
     CountersDisabled,
-    #[error("message schedules are disabled")]
+    /// A schedule, where there are none.
     SchedulesDisabled,
-    #[error("atomic publish is disabled")]
+    /// Part of an atomic batch, where there are none.
     AtomicDisabled,
-    #[error("rollup not permitted")]
+    /// A rollup, where the stream allows none.
     RollupNotPermitted,
-    #[error("rollup value invalid: {value:?}")]
-    RollupInvalid { value: String },
-    #[error("{0}")]
-    Full(#[from] Full),
+    /// A rollup of something else than subject or stream.
+    RollupInvalid {
+        /// What it asks for, in lower case.
+        value: String,
+    },
+    /// The stream is full and discards what is new.
+    Full(Full),
+}
+
+impl PublishError {
+    /// What the client is told.
+    pub fn to_api_error(&self) -> ApiError {
+        let failed = |row, err: &str| ApiError::of(row).with("{err}", err);
+        match self {
+            PublishError::Sealed => ApiError::of(&table::STREAM_SEALED),
+            PublishError::TooLarge => ApiError::of(&table::STREAM_MESSAGE_EXCEEDS_MAXIMUM),
+            PublishError::RecordTooLarge => {
+                failed(&table::STREAM_STORE_FAILED, "message too large")
+            }
+            PublishError::HeadersTooLarge => ApiError::of(&table::STREAM_HEADER_EXCEEDS_MAXIMUM),
+            PublishError::WrongStream => ApiError::of(&table::STREAM_NOT_MATCH),
+            PublishError::WrongLastSeq { actual } => {
+                ApiError::of(&table::STREAM_WRONG_LAST_SEQUENCE).with("{seq}", actual)
+            }
+            PublishError::MissingSubjectSeq => {
+                ApiError::of(&table::STREAM_EXPECTED_LAST_SEQ_PER_SUBJECT_INVALID)
+            }
+            PublishError::WrongLastMsgId { actual } => {
+                ApiError::of(&table::STREAM_WRONG_LAST_MSG_ID).with("{id}", actual)
+            }
+            PublishError::TtlDisabled => ApiError::of(&table::MESSAGE_TTL_DISABLED),
+            PublishError::TtlInvalid => ApiError::of(&table::MESSAGE_TTL_INVALID),
+            PublishError::SourceHeader => ApiError::of(&table::MESSAGE_SOURCE_HDR_NOT_ALLOWED),
+            PublishError::CountersDisabled => ApiError::of(&table::MESSAGE_INCR_DISABLED),
+            PublishError::SchedulesDisabled => ApiError::of(&table::MESSAGE_SCHEDULES_DISABLED),
+            PublishError::AtomicDisabled => ApiError::of(&table::ATOMIC_PUBLISH_DISABLED),
+            PublishError::RollupNotPermitted => {
+                failed(&table::STREAM_ROLLUP_FAILED, "rollup not permitted")
+            }
+            PublishError::RollupInvalid { value } => failed(
+                &table::STREAM_ROLLUP_FAILED,
+                &format!("rollup value invalid: {value:?}"),
+            ),
+            PublishError::Full(full) => failed(
+                &table::STREAM_STORE_FAILED,
+                match full {
+                    Full::Messages => "maximum messages exceeded",
+                    Full::Bytes => "maximum bytes exceeded",
+                    Full::MessagesPerSubject => "maximum messages per subject exceeded",
+                },
+            ),
+        }
+    }
+}
+
+impl From<Full> for PublishError {
+    fn from(full: Full) -> Self {
+        PublishError::Full(full)
+    }
 }

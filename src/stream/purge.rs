@@ -3,12 +3,13 @@
 //! Separate from `retention`, which removes by rules. Whether the stream allows it is
 //! checked by whoever proposes.
 //!
-//! Invariants: a purge without conditions leaves `first_seq` = `last_seq` + 1; a rollup
-//! leaves the message that asked for it. Absent: permissions, the API's limits.
+//! Invariants: a purge without conditions leaves `first_seq` = `last_seq` + 1; one below a
+//! sequence to come makes that the first, as the peers do; a rollup leaves the message that
+//! asked for it. Absent: permissions, the API's limits.
 
 use std::ops::ControlFlow;
 
-use super::machine::Machine;
+use super::machine::{Machine, SEQ_MAX};
 use super::outcome::Cause;
 use crate::store::error::Error;
 use crate::store::message::Seq;
@@ -26,15 +27,16 @@ impl Machine {
         keep: u64,
     ) -> Result<u64, Error> {
         let filters = Filters::new([filter]);
-        let end = self.store.state().last_seq.next();
-        let below = below.map_or(end, |below| below.min(end));
         let mut left = match keep {
             0 => u64::MAX,
             _ => self.store.count(Seq(1), &filters)?.saturating_sub(keep),
         };
+        let end = self.store.state().last_seq.next();
         if filters.is_all() && left == u64::MAX {
-            return self.remove_below(below, Cause::Deleted);
+            let first = below.unwrap_or(end).min(SEQ_MAX.max(end));
+            return self.remove_below(first, Cause::Deleted);
         }
+        let below = below.unwrap_or(end);
         let mut purged = 0;
         let mut from = Seq(1);
         while left > 0 {

@@ -34,6 +34,15 @@ pub const TICK_INTERVAL: i64 = 250_000_000;
 /// How many sequences are collected before they are removed.
 const CHUNK: usize = 4096;
 
+/// What happens to messages that no consumer wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unwanted {
+    /// They go: the consumer that wanted them does no more.
+    Go,
+    /// They stay: they were stored when interest did not matter.
+    Stay,
+}
+
 impl Machine {
     /// Looks at one message without copying it.
     pub(super) fn peek<R>(
@@ -65,6 +74,9 @@ impl Machine {
 
     /// Removes everything below `first`.
     pub(super) fn remove_below(&mut self, first: Seq, cause: Cause) -> Result<u64, Error> {
+        if first <= self.store.state().first_seq {
+            return Ok(0);
+        }
         let followers = &mut self.followers;
         self.store.truncate_front(first, &mut |seq, subject| {
             followers.on_removed(seq, subject, cause);
@@ -122,7 +134,7 @@ impl Machine {
         }
         self.enforce_totals()?;
         if before.retention != self.config.retention {
-            self.drop_uninteresting(&Filters::all())?;
+            self.drop_unneeded(&Filters::all(), Unwanted::Stay)?;
         }
         Ok(Answer::Configured)
     }
@@ -183,12 +195,16 @@ impl Machine {
     }
 
     /// Of an interest stream, removes those of the matching messages that no consumer needs:
-    /// consumers have changed.
-    pub(super) fn drop_uninteresting(&mut self, filters: &Filters) -> Result<(), Error> {
+    /// consumers have changed. Without consumers everything goes.
+    pub(super) fn drop_unneeded(
+        &mut self,
+        filters: &Filters,
+        unwanted: Unwanted,
+    ) -> Result<(), Error> {
         if self.config.retention != Retention::Interest {
             return Ok(());
         }
-        if self.followers.consumers.is_empty() && filters.is_all() {
+        if self.followers.consumers.is_empty() {
             let end = self.store.state().last_seq.next();
             self.remove_below(end, Cause::Consumed)?;
             return Ok(());
@@ -197,11 +213,12 @@ impl Machine {
         loop {
             let mut unneeded = Vec::new();
             let consumers = &self.followers.consumers;
-            let mut seen = from;
             self.store.scan(from, filters, &mut |message| {
-                seen = message.seq.next();
-                if consumers.all_done(message.seq, message.subject, None) {
-                    unneeded.push(message.seq);
+                let MessageRef { seq, subject, .. } = message;
+                if (unwanted == Unwanted::Go || consumers.has_interest(subject))
+                    && consumers.all_done(seq, subject, None)
+                {
+                    unneeded.push(seq);
                 }
                 match unneeded.len() < CHUNK {
                     true => ControlFlow::Continue(()),
@@ -211,10 +228,10 @@ impl Machine {
             for seq in &unneeded {
                 self.remove(*seq, false, Cause::Consumed)?;
             }
-            if unneeded.len() < CHUNK {
-                return Ok(());
+            match unneeded.last() {
+                Some(last) if unneeded.len() >= CHUNK => from = last.next(),
+                _ => return Ok(()),
             }
-            from = seen;
         }
     }
 

@@ -1,0 +1,124 @@
+//! The streams of one account, and what the account may use.
+//!
+//! Separate because this is what every thread asks first: which stream a subject belongs
+//! to, and whose deliver subject has somebody listening.
+//!
+//! Invariants: a name stands for one stream at a time; a deliver subject that is watched
+//! hears of every change of interest, at least once, after it happened.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+
+use super::delivery;
+use super::handle::StreamHandle;
+use super::usage::Usage;
+use crate::account::limits::JetStreamLimits;
+use crate::pubsub::accounts::Account;
+use crate::pubsub::interest::Observer;
+use crate::pubsub::subscription::Subscription;
+use crate::subject::wildcard;
+
+/// An account that has streams, or may have.
+pub struct AccountStreams {
+    /// The account.
+    pub account: Arc<Account>,
+    /// What it may use; changed by a reload.
+    pub limits: RwLock<JetStreamLimits>,
+    /// What it uses.
+    pub usage: Usage,
+    streams: RwLock<BTreeMap<Arc<str>, Arc<StreamHandle>>>,
+    watched: Mutex<HashMap<Box<str>, Vec<Watch>>>,
+}
+
+/// Who wants to know about a deliver subject.
+#[derive(Clone)]
+struct Watch {
+    stream: Arc<StreamHandle>,
+    consumer: Arc<str>,
+}
+
+impl AccountStreams {
+    /// An account without streams.
+    pub fn new(account: Arc<Account>, limits: JetStreamLimits) -> Arc<AccountStreams> {
+        Arc::new(AccountStreams {
+            account,
+            limits: RwLock::new(limits),
+            usage: Usage::default(),
+            streams: RwLock::default(),
+            watched: Mutex::default(),
+        })
+    }
+
+    /// The stream of that name.
+    pub fn stream(&self, name: &str) -> Option<Arc<StreamHandle>> {
+        self.streams.read().get(name).cloned()
+    }
+
+    /// All streams, sorted by name.
+    pub fn streams(&self) -> Vec<Arc<StreamHandle>> {
+        self.streams.read().values().cloned().collect()
+    }
+
+    /// Adds a stream, or replaces one that has ended.
+    pub fn insert(&self, handle: &Arc<StreamHandle>) {
+        let name = Arc::clone(&handle.name);
+        self.streams.write().insert(name, Arc::clone(handle));
+    }
+
+    /// Forgets a stream.
+    pub fn remove(&self, name: &str) -> Option<Arc<StreamHandle>> {
+        self.streams.write().remove(name)
+    }
+
+    /// Wants to hear when interest in `subject` may have changed.
+    pub fn watch(&self, subject: &str, stream: &Arc<StreamHandle>, consumer: &Arc<str>) {
+        let watch = Watch {
+            stream: Arc::clone(stream),
+            consumer: Arc::clone(consumer),
+        };
+        let mut watched = self.watched.lock();
+        watched.entry(subject.into()).or_default().push(watch);
+    }
+
+    /// Does not want to hear of it any more.
+    pub fn unwatch(&self, subject: &str, stream: &str, consumer: &str) {
+        let mut watched = self.watched.lock();
+        if let Some(watches) = watched.get_mut(subject) {
+            watches.retain(|watch| &*watch.stream.name != stream || &*watch.consumer != consumer);
+            if watches.is_empty() {
+                watched.remove(subject);
+            }
+        }
+    }
+}
+
+impl Observer for AccountStreams {
+    fn changed(&self, subscription: &Subscription) {
+        let watched = self.watched.lock();
+        if watched.is_empty() {
+            return;
+        }
+        let filter = subscription.filter();
+        let mut told = Vec::new();
+        match std::str::from_utf8(filter)
+            .ok()
+            .and_then(|filter| watched.get(filter))
+        {
+            Some(watches) => told.extend_from_slice(watches),
+            None if filter.iter().any(|byte| matches!(byte, b'*' | b'>')) => {
+                let matching = watched
+                    .iter()
+                    .filter(|(subject, _)| wildcard::matches(filter, subject.as_bytes()));
+                told.extend(matching.flat_map(|(_, watches)| watches.iter().cloned()));
+            }
+            None => {}
+        }
+        drop(watched);
+        for Watch { stream, consumer } in told {
+            let call = Box::new(move |replica: &mut _| delivery::on_interest(replica, &consumer));
+            stream.mailbox.call(call);
+        }
+    }
+}

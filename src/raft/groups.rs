@@ -1,0 +1,171 @@
+//! All groups of this server: which run, and on which thread.
+//!
+//! Separate from the groups because somebody must start them on a few threads of their
+//! own, find them when the log wants to let go of old segments, and stop them together.
+//!
+//! Invariants: a group runs once at a time; starting one replays its log but starts no
+//! task; groups are spread over the threads by their id, and stay where they are.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use crate::raft::convert;
+use crate::raft::error::StartError;
+use crate::raft::group::{Group, Member, Options};
+use crate::raft::log_store::{LogStore, Space};
+use crate::raft::replay;
+use crate::raft::replica::Replica;
+use crate::raft::settings;
+use crate::state_machine::StateMachine;
+use crate::tasks::{Place, Shards};
+use crate::wal::error::Error;
+use crate::wal::{GroupId, Wal, Write};
+
+/// More threads than this do not help: the one disk is behind all of them.
+pub const THREADS_MAX: usize = 4;
+
+/// Where the entries of a group are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// In the server's log, on the disk.
+    Disk,
+    /// In memory: gone after a restart, as is the machine.
+    Memory,
+}
+
+/// The groups of this server. Cheap to clone.
+#[derive(Clone)]
+pub struct Groups {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    wal: Wal,
+    options: Options,
+    config: Arc<openraft::Config>,
+    space: Arc<Space>,
+    running: Mutex<HashMap<GroupId, Weak<dyn Member>>>,
+    threads: Shards,
+}
+
+impl Groups {
+    /// Starts the threads for groups, no group.
+    ///
+    /// # Errors
+    /// When the operating system gives no threads.
+    pub fn open(wal: Wal, options: Options, threads: usize) -> io::Result<Groups> {
+        let config = settings::of_a_sole_voter().map_err(io::Error::other)?;
+        let shared = Shared {
+            wal,
+            options,
+            config: Arc::new(config),
+            space: Arc::default(),
+            running: Mutex::default(),
+            threads: Shards::start_named("stream", threads.clamp(1, THREADS_MAX))?,
+        };
+        Ok(Groups {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// Where a group lives.
+    pub fn place(&self, group: GroupId) -> Place {
+        self.shared.threads.place(group.0)
+    }
+
+    /// Starts a group. `machine` is in the state of its last checkpoint, which was made at
+    /// `position`; fresh without. What the log holds behind it is applied before this
+    /// returns; openraft starts with the first proposal. Reads the disk.
+    ///
+    /// # Errors
+    /// See [`StartError`]; the machine is gone, the log is as before.
+    pub fn start<M: StateMachine>(
+        &self,
+        id: GroupId,
+        machine: M,
+        position: Option<Bytes>,
+        storage: Storage,
+    ) -> Result<Group<M>, StartError> {
+        let shared = &self.shared;
+        if self.running(id).is_some() {
+            return Err(StartError::Running(id));
+        }
+        let position = position.map(convert::position_from_bytes).transpose();
+        let position = position.map_err(StartError::Position)?;
+        let log = match storage {
+            Storage::Disk => LogStore::on_disk(id, shared.wal.clone(), Arc::clone(&shared.space)),
+            Storage::Memory => LogStore::in_memory(id),
+        };
+        let mut replica = Replica::new(machine, position);
+        replay::replay(&mut replica, &log, shared.options.node)?;
+        let options = shared.options.clone();
+        let config = Arc::clone(&shared.config);
+        let group = Group::new(id, options, config, self.place(id), replica, log);
+
+        let member: Arc<dyn Member> = Arc::clone(&group.inner) as Arc<dyn Member>;
+        let mut running = shared.running.lock();
+        if running
+            .get(&id)
+            .is_some_and(|other| other.strong_count() > 0)
+        {
+            return Err(StartError::Running(id));
+        }
+        running.insert(id, Arc::downgrade(&member));
+        Ok(group)
+    }
+
+    /// Stops a group if it runs, and forgets its log.
+    ///
+    /// # Errors
+    /// When the log does not take that down; trying again is right.
+    pub async fn drop_group(&self, id: GroupId) -> Result<(), Error> {
+        if let Some(member) = self.running(id) {
+            member.stop().await;
+        }
+        self.shared.running.lock().remove(&id);
+        self.shared.wal.write(Write::DropGroup { group: id }, None)
+    }
+
+    /// Asks the groups that hold old segments of the log for a checkpoint. The ids of those
+    /// that do not run here: their segments stay.
+    pub fn release_segments(&self, segments_held_min: u64) -> Vec<GroupId> {
+        let pinned = self.shared.wal.pinned_by().into_iter();
+        let pinned = pinned.filter(|(_, held)| *held >= segments_held_min);
+        let ask = |(id, _)| match self.running(id) {
+            Some(member) => {
+                member.ask_for_checkpoint();
+                None
+            }
+            None => Some(id),
+        };
+        pinned.filter_map(ask).collect()
+    }
+
+    /// Whether proposals are refused because the disk is full.
+    pub fn space(&self) -> &Space {
+        &self.shared.space
+    }
+
+    /// Stops all groups.
+    pub async fn stop(&self) {
+        let running: Vec<_> = self.shared.running.lock().drain().collect();
+        for (_, member) in running {
+            if let Some(member) = member.upgrade() {
+                member.stop().await;
+            }
+        }
+    }
+
+    fn running(&self, id: GroupId) -> Option<Arc<dyn Member>> {
+        self.shared.running.lock().get(&id)?.upgrade()
+    }
+}
+
+#[cfg(test)]
+mod bench;
+#[cfg(test)]
+mod tests;

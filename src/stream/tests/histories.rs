@@ -1,0 +1,256 @@
+//! Generated histories: machine and model agree after every command, and a machine restored
+//! from a checkpoint goes on as the one that wrote it.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::stream::command::Copy;
+use crate::stream::config::{Discard, StreamSource};
+use crate::stream::fake_store::Kept;
+use crate::stream::model::Model;
+
+/// Picks from a number, so that a history is a list of numbers and cheap to make and shrink.
+struct Picks(u64);
+
+impl Picks {
+    fn below(&mut self, end: u64) -> u64 {
+        let pick = self.0 % end;
+        self.0 /= end;
+        pick
+    }
+
+    fn one_in(&mut self, of: u64) -> bool {
+        self.below(of) == of - 1
+    }
+
+    fn of<T: Copied>(&mut self, choices: &[T]) -> T {
+        choices[usize::try_from(self.below(choices.len() as u64)).unwrap()]
+    }
+}
+
+trait Copied: std::marker::Copy {}
+impl<T: std::marker::Copy> Copied for T {}
+
+fn some_config(number: u64) -> Config {
+    let mut picks = Picks(number);
+    let mut config = Config {
+        max_msgs: picks.of(&[-1, -1, 1, 3, 5]),
+        max_bytes: picks.of(&[-1, -1, 60, 150]),
+        max_msgs_per_subject: picks.of(&[-1, -1, 1, 2]),
+        max_msg_size: picks.of(&[-1, -1, -1, 70]),
+        max_age: picks.of(&[0, 0, 2_000_000_000, 5_000_000_000]),
+        duplicate_window: picks.of(&[0, 3_000_000_000, 3_000_000_000]),
+        first_seq: picks.of(&[0, 0, 0, 5]),
+        deny_purge: picks.one_in(8),
+        allow_rollup_hdrs: picks.below(2) == 1,
+        allow_msg_ttl: picks.below(2) == 1,
+        subject_delete_marker_ttl: picks.of(&[0, 0, 1_000_000_000, 2_000_000_000]),
+        ..config()
+    };
+    if picks.below(2) == 1 {
+        config.discard = Discard::New;
+        config.discard_new_per_subject = picks.below(2) == 1 && config.max_msgs_per_subject > 0;
+    }
+    let origin = |name: &str| StreamSource {
+        name: name.to_owned(),
+        ..StreamSource::default()
+    };
+    match picks.below(6) {
+        0 => config.mirror = Some(origin("M")),
+        1 | 2 => config.sources = vec![origin("A"), origin("B")],
+        _ => {}
+    }
+    if config.mirror.is_some() {
+        config.subject_delete_marker_ttl = 0;
+    }
+    config
+}
+
+fn reconfigured(config: &Config, picks: &mut Picks) -> Config {
+    Config {
+        max_msgs: picks.of(&[-1, 2, 4]),
+        max_bytes: picks.of(&[-1, 100]),
+        max_msgs_per_subject: picks.of(&[-1, 1, 2]),
+        max_age: picks.of(&[0, 1_000_000_000]),
+        duplicate_window: picks.of(&[0, 1_000_000_000, 9_000_000_000]),
+        discard_new_per_subject: false,
+        sealed: picks.one_in(6),
+        sources: match picks.below(3) {
+            0 => config.sources.iter().rev().cloned().collect(),
+            1 => config.sources.iter().skip(1).cloned().collect(),
+            _ => config.sources.clone(),
+        },
+        ..config.clone()
+    }
+}
+
+fn some_headers(picks: &mut Picks, last: Seq) -> Bytes {
+    let mut fields = Vec::new();
+    let near = |picks: &mut Picks| (last.0 + picks.below(3)).saturating_sub(1).to_string();
+    for _ in 0..picks.of(&[0, 0, 1, 1, 2, 3]) {
+        let id = picks.of(&["1", "2", "3"]).to_owned();
+        let field = match picks.below(10) {
+            0..=2 => ("Nats-Msg-Id", id),
+            3 => ("Nats-Expected-Last-Msg-Id", id),
+            4 => ("Nats-Expected-Last-Sequence", near(picks)),
+            5 => ("Nats-Expected-Last-Subject-Sequence", near(picks)),
+            6 => {
+                let on = picks.of(&["s.*", "s.a", "s.>"]).to_owned();
+                fields.push(("Nats-Expected-Last-Subject-Sequence-Subject", on));
+                ("Nats-Expected-Last-Subject-Sequence", near(picks))
+            }
+            7 => (
+                "Nats-Rollup",
+                picks.of(&["sub", "ALL", "sub", "other"]).to_owned(),
+            ),
+            8 => (
+                "Nats-TTL",
+                picks.of(&["1", "2s", "never", "3", "0"]).to_owned(),
+            ),
+            _ => match picks.below(3) {
+                0 => ("Nats-Expected-Stream", picks.of(&["S", "T"]).to_owned()),
+                1 => ("KV-Operation", "PURGE".to_owned()),
+                _ => ("Other", id),
+            },
+        };
+        fields.push(field);
+    }
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(n, v)| (*n, &**v)).collect();
+    headers(&fields)
+}
+
+fn some_command(number: u64, now: Timestamp, config: &Config, last: Seq) -> Command {
+    let mut picks = Picks(number);
+    let copies = config.mirror.is_some() || !config.sources.is_empty();
+    let subject = Bytes::from(picks.of(&["s.a", "s.a", "s.b", "s.c.d"]));
+    let payload = Bytes::from(picks.of(&["", "x", "0123456789", "01234567890123456789"]));
+    match picks.below(16) {
+        0..=8 if copies && picks.below(3) > 0 => {
+            let id = [("Nats-Msg-Id", picks.of(&["1", "2", "3"]))];
+            Command::Copy(Copy {
+                source: u32::try_from(picks.below(3)).unwrap(),
+                origin_seq: Seq((last.0 + picks.below(5)).saturating_sub(1).max(1)),
+                origin_time: now,
+                subject,
+                headers: headers(&id[..picks.of(&[0, 0, 1])]),
+                payload,
+            })
+        }
+        0..=8 if config.mirror.is_none() => Command::Publish(Publish {
+            subject,
+            headers: some_headers(&mut picks, last),
+            payload,
+        }),
+        9 => Command::Purge {
+            filter: Bytes::from(picks.of(&["", "s.a", "s.*", ">"])),
+            below: picks
+                .of(&[None, Some(0), Some(2)])
+                .map(|back| Seq((last.0 + 2).saturating_sub(back))),
+            keep: picks.of(&[0, 0, 1, 2]),
+        },
+        10 | 11 => Command::Delete {
+            seq: Seq(last.0.saturating_sub(picks.below(4)).max(1)),
+            erase: picks.below(2) == 1,
+        },
+        12 => Command::Configure(Box::new(reconfigured(config, &mut picks))),
+        _ => Command::Tick,
+    }
+}
+
+struct World {
+    machine: Machine,
+    kept: Kept,
+}
+
+impl World {
+    fn new(config: Config) -> Self {
+        let store = FakeStore::default();
+        let kept = store.kept.clone();
+        let machine = Machine::new(config, Box::new(store), millis(0)).unwrap();
+        World { machine, kept }
+    }
+
+    fn checkpoint(&mut self) -> (FakeStore, Bytes) {
+        let position = Bytes::from_static(b"here");
+        let checkpoint = self.machine.checkpoint(position).unwrap();
+        checkpoint.complete().unwrap();
+        let (mut store, state) = self.kept.lock().unwrap().take().unwrap();
+        store.kept = Kept::default();
+        (store, state.into())
+    }
+
+    fn restored(&mut self) -> World {
+        let (store, state) = self.checkpoint();
+        let kept = store.kept.clone();
+        let (machine, position) = Machine::restore(&state, Box::new(store)).unwrap();
+        assert_eq!(position, "here");
+        World { machine, kept }
+    }
+}
+
+/// Commands go through their bytes, as they do in a log.
+fn through_bytes(command: &Command) -> Command {
+    let mut bytes = Vec::new();
+    Machine::encode(std::slice::from_ref(command), &mut bytes);
+    let mut decoded = Machine::decode(&bytes.into()).unwrap();
+    assert_eq!(decoded.len(), 1);
+    assert_eq!(decoded[0], *command);
+    decoded.remove(0)
+}
+
+fn check(config: u64, history: &[u64]) {
+    let config = some_config(config);
+    let mut model = Model::new(config.clone());
+    let mut world = World::new(config.clone());
+    let mut replica = World::new(config);
+    let mut time = 0;
+    for (step, number) in history.iter().enumerate() {
+        let mut picks = Picks(*number);
+        time += picks.of(&[0, 1, 100, 700, 1000, 3000]);
+        let now = millis(time);
+        let command = some_command(picks.0, now, &model.config, model.last);
+        let Outcome { answer, .. } = world.machine.apply(now, command.clone()).unwrap();
+        let again = replica.machine.apply(now, through_bytes(&command)).unwrap();
+        assert_eq!(answer, again.answer, "step {step}: {command:?}");
+        assert_eq!(
+            answer,
+            model.apply(now, command.clone()),
+            "step {step}: {command:?}"
+        );
+        assert_eq!(
+            messages(&mut world.machine),
+            model.messages(),
+            "step {step}: {command:?}"
+        );
+        let state = world.machine.state();
+        assert_eq!(state.last_seq, model.last, "step {step}: {command:?}");
+        assert_eq!(state.bytes, model.bytes());
+        assert!(
+            world.machine.next_deadline() >= due(&model, now),
+            "{command:?}"
+        );
+        if number % 7 == 0 {
+            replica = replica.restored();
+        }
+    }
+    let (_, state) = world.checkpoint();
+    assert_eq!(state, replica.checkpoint().1, "snapshots are equal");
+}
+
+/// A machine that holds anything that ages wants a tick.
+fn due(model: &Model, now: Timestamp) -> Option<Timestamp> {
+    let ages = model.config.max_age > 0 && !model.messages().is_empty();
+    ages.then_some(millis(0).max(millis(now.unix_nanos() / 1_000_000 - 1_000_000)))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 10_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_machine_does_what_the_model_says(
+        config: u64,
+        history in prop::collection::vec(any::<u64>(), 1..24),
+    ) {
+        check(config, &history);
+    }
+}

@@ -1,0 +1,2 @@
+//! What a stream does, in words.
+use super::*;
