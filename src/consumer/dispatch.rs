@@ -45,6 +45,9 @@ pub const UNDER_WAY_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// Gaps between messages shorter than this are not replayed.
 const REPLAY_GAP_MIN_NS: i64 = 1_000_000;
 
+/// When a message that cannot be read is tried again.
+const DAMAGED_WAIT_NS: i64 = 30_000_000_000;
+
 /// What the caller is to do, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
@@ -291,10 +294,10 @@ impl Dispatcher {
         }
         let request =
             PullRequest::parse(body).map_err(|error| Some(format!("400 Bad Request - {error}")))?;
-        let exceeds = |limit: i64, asked: u64| limit > 0 && asked > limit.unsigned_abs();
+        let exceeds = |limit: i64, asked: i64| limit > 0 && asked > limit;
         let exceeded = if exceeds(config.max_batch, request.batch) {
             Some(format!("MaxRequestBatch of {}", config.max_batch))
-        } else if config.max_expires > 0 && request.expires > config.max_expires {
+        } else if exceeds(config.max_expires, request.expires) {
             let limit = go_duration(config.max_expires);
             Some(format!("MaxRequestExpires of {limit}"))
         } else if exceeds(config.max_bytes, request.max_bytes) {
@@ -385,15 +388,18 @@ impl Dispatcher {
 
     /// Interest in the deliver subject has come or gone.
     pub fn on_interest(&mut self, now: Timestamp, active: bool) {
-        self.active_at = now;
-        if let Some(push) = &mut self.push {
+        if let Some(push) = &mut self.push
+            && push.active != active
+        {
+            self.active_at = now;
             push.set_active(active);
         }
     }
 
-    /// Interest in a pull request's reply subject has gone.
-    pub fn on_interest_lost(&mut self, reply: &[u8], actions: &mut Vec<Action>) {
-        self.pulls.forget(reply, actions);
+    /// Interest in a pull request's reply subject has gone. The request ends silently,
+    /// unless it is `imported`: then whoever translates its reply subject is told.
+    pub fn on_interest_lost(&mut self, reply: &[u8], imported: bool, actions: &mut Vec<Action>) {
+        self.pulls.forget(reply, imported, actions);
     }
 
     /// A flow control request was answered, with these headers.
@@ -479,7 +485,8 @@ impl Dispatcher {
     /// Decides what is to be done now. True: call again, there may be more at once.
     ///
     /// # Errors
-    /// Those of the store.
+    /// Those of the store, with `actions` valid: [`Error::Damaged`] when a message that
+    /// comes next cannot be read; the consumer waits there.
     pub fn poll(
         &mut self,
         now: Timestamp,
@@ -488,17 +495,21 @@ impl Dispatcher {
         actions: &mut Vec<Action>,
     ) -> Result<bool, Error> {
         self.expire(now, consumer, actions);
+        if !self.pulls.is_empty() {
+            self.active_at = now;
+        }
         if self.pulls.check_at().is_some_and(|at| at <= now) {
             self.sweep(now, consumer, false, actions);
         }
         let before = self.under_way.len();
-        let stop = self.gather(now, consumer, store, actions)?;
+        let stop = self.gather(now, consumer, store, actions);
         let proposed = self.under_way.range(before..);
         let seqs: Vec<Seq> = proposed.map(|one| one.seq).collect();
         if !seqs.is_empty() {
             self.proposals.push_back(seqs.len());
             actions.push(Action::Propose(Command::Deliver(seqs)));
         }
+        let stop = stop?; // what was found before the error is under way
         let nothing_left = matches!(stop, Stop::Nothing | Stop::NoTarget);
         if nothing_left && self.pulls.has_one_shots() {
             self.sweep(now, consumer, true, actions);
@@ -599,7 +610,7 @@ impl Dispatcher {
             if let Some(stop) = self.held_back() {
                 return Ok(stop);
             }
-            let Some(message) = self.due_again(now, consumer, seq, store)? else {
+            let Some(message) = self.due_again(now, consumer, seq, store, actions)? else {
                 continue;
             };
             let Some(pending) = consumer.state().pending().get(&seq) else {
@@ -625,6 +636,7 @@ impl Dispatcher {
         consumer: &Consumer,
         seq: Seq,
         store: &mut dyn MsgStore,
+        actions: &mut Vec<Action>,
     ) -> Result<Option<Message>, Error> {
         let pending = consumer.state().pending().get(&seq);
         let due = pending.map_or(NEVER, |pending| due(consumer.config(), pending));
@@ -633,9 +645,23 @@ impl Dispatcher {
             self.deadlines.add(due, seq);
             return Ok(None);
         }
-        let message = store.get(seq)?;
+        let message = match store.get(seq) {
+            Ok(message) => message,
+            Err(Error::Damaged { .. }) => {
+                // Perhaps it is repaired by then; meanwhile the others are served.
+                self.redeliver.drop_front();
+                self.deadlines.add(later(now, DAMAGED_WAIT_NS), seq);
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
         if message.is_none() {
+            // It left the stream unnoticed: the filters of today do not match it.
             self.redeliver.drop_front();
+            actions.push(Action::Propose(Command::Terminate {
+                seq,
+                reason: "Unacknowledged message was deleted".to_owned(),
+            }));
         }
         Ok(message)
     }
@@ -938,13 +964,13 @@ impl Dispatcher {
         if threshold <= 0 || self.removed {
             return;
         }
-        let used = match &self.push {
-            Some(push) => push.active,
-            None => !self.pulls.is_empty(),
-        };
-        if used {
-            self.active_at = now;
-            return;
+        match &self.push {
+            Some(push) if push.active => {
+                self.active_at = now;
+                return;
+            }
+            None if !self.pulls.is_empty() => return,
+            _ => {}
         }
         let mut at = later(self.active_at, threshold);
         if at <= now && self.push.is_none() {

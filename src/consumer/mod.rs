@@ -36,3 +36,6 @@ pub mod pull;
 mod push;
 mod redelivery;
 pub mod validate;
+
+#[cfg(test)]
+mod tests;
