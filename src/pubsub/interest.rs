@@ -7,8 +7,8 @@
 //! Invariant: a change bumps its generation before the lock on the sublist is released,
 //! and a reader takes the stamp before it walks. So a stale result never has a fresh stamp.
 
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::RwLock;
 
