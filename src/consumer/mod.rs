@@ -4,6 +4,7 @@
 
 pub mod command;
 pub mod config;
+pub mod info;
 pub mod metadata;
 pub mod outcome;
 pub mod replica;

@@ -2,4 +2,6 @@
 
 pub mod command;
 pub mod config;
+pub mod info;
+pub mod requests;
 pub mod validate;
