@@ -119,7 +119,7 @@ impl Server {
         let monitoring_address = monitoring.as_ref().map(local_address).transpose()?;
 
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let shards = Arc::new(Shards::start(cores, resident::live).map_err(StartError::Threads)?);
+        let shards = Arc::new(Shards::start("shard", cores, resident::live).map_err(StartError::Threads)?);
         let base_info = info::build(&options, &identity, &directory, client_address, false);
         let known = facts::Known {
             start: clock::now(),
@@ -144,7 +144,7 @@ impl Server {
         let system = checked
             .system()
             .and_then(|system| accounts.get(&system.name));
-        let streams = streams::start(&options, &identity, &accounts)?;
+        let streams = streams::start(&options, &identity, &accounts).await?;
         let events = Arc::new(Events::new(
             system,
             accounts,

@@ -16,12 +16,14 @@ use crate::config::options::Options;
 use crate::entropy::Random;
 use crate::jetstream::account::AccountStreams;
 use crate::jetstream::mailbox::Limits;
-use crate::jetstream::meta_group::Meta;
+use crate::jetstream::meta_group::{Meta, MetaError};
 use crate::jetstream::streams::{self, Streams};
 use crate::jetstream::{self, JetStream, subscriptions};
 use crate::pubsub::accounts::Accounts;
 use crate::raft::group;
-use crate::raft::groups::Groups;
+use crate::raft::groups::{self, Groups};
+use crate::connection::resident;
+use crate::tasks::Shards;
 use crate::vfs::Vfs;
 use crate::vfs::real::RealVfs;
 use crate::wal::{self, Wal};
@@ -30,6 +32,8 @@ use crate::wal::{self, Wal};
 const OWN_DIRECTORY: &str = "natter";
 /// Where streams are stored when nothing is said.
 const DEFAULT_DIRECTORY: &str = "nats/jetstream";
+/// A lone server is the first of its cluster.
+const NODE: u64 = 1;
 /// Messages of a stream that may wait to be proposed.
 const BUFFERED_MESSAGES: usize = 100_000;
 /// Their bytes.
@@ -50,6 +54,9 @@ pub enum StreamsError {
         #[source]
         cause: wal::error::Error,
     },
+    /// What streams there are cannot be read.
+    #[error(transparent)]
+    Meta(#[from] MetaError),
     /// No threads.
     #[error("start threads for streams")]
     Threads(#[source] std::io::Error),
@@ -66,7 +73,7 @@ pub(super) struct Started {
 }
 
 /// Starts JetStream, if the configuration asks for it.
-pub(super) fn start(
+pub(super) async fn start(
     options: &Options,
     identity: &Identity,
     accounts: &Accounts,
@@ -92,8 +99,11 @@ pub(super) fn start(
         tracing::info!("write-ahead log: recovered after an unclean end");
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let groups = Groups::open(wal.clone(), group::Options::new(1), cores)
+    let threads = Shards::start("stream", cores.min(groups::THREADS_MAX), resident::live);
+    let threads = threads.map_err(StreamsError::Threads)?;
+    let groups = Groups::open(wal.clone(), group::Options::new(NODE), threads)
         .map_err(StreamsError::Threads)?;
+    let meta = Meta::open(&groups, &vfs, &directory, NODE)?;
     let limit = |configured: Option<u64>, default: usize| {
         configured.map_or(default, |limit| usize::try_from(limit).unwrap_or(default))
     };
@@ -130,7 +140,7 @@ pub(super) fn start(
             request_batch_max: positive(settings.limits.max_request_batch),
         },
         streams,
-        Meta::default(),
+        meta,
     );
     let (queue, task) = jetstream.answer_requests();
     for (name, limits) in accounts_with_streams(options) {
@@ -142,6 +152,7 @@ pub(super) fn start(
         subscriptions::subscribe(&site, &queue);
         jetstream.streams.add_account(site);
     }
+    jetstream.start_streams().await;
     Ok(Some(Started {
         jetstream,
         wal,

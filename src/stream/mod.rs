@@ -44,4 +44,6 @@ pub mod snapshot;
 #[cfg(test)]
 mod tests;
 pub mod ttl;
+pub mod info;
+pub mod requests;
 pub mod validate;

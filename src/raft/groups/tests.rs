@@ -29,7 +29,8 @@ impl Server {
         let opened = Wal::open(Arc::new(RealVfs), dir.to_owned(), options);
         let (wal, report) = opened.expect("a log");
         assert_eq!(report.damaged, []);
-        let groups = Groups::open(wal.clone(), Options::new(NODE), 2).expect("threads");
+        let threads = Shards::start("stream", 2, || async {}).expect("threads");
+        let groups = Groups::open(wal.clone(), Options::new(NODE), threads).expect("a configuration");
         Server { wal, groups }
     }
 
