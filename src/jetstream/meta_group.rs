@@ -257,7 +257,10 @@ mod tests {
     #[test]
     fn a_checkpoint_comes_back_and_damage_is_seen() {
         let content = encode(b"snapshot", b"position");
-        assert_eq!(decode(&content).unwrap(), (&b"snapshot"[..], &b"position"[..]));
+        assert_eq!(
+            decode(&content).unwrap(),
+            (&b"snapshot"[..], &b"position"[..])
+        );
         for at in 0..content.len() {
             let mut damaged = content.clone();
             damaged[at] ^= 1;

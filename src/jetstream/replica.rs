@@ -32,9 +32,9 @@ use super::origin::Origin;
 use super::outlet::Outlet;
 use super::{acks, consumer_inbox, direct_get, ingest, republish, timers};
 use crate::clock::{self, Timestamp};
+use crate::consumer;
 use crate::entropy::Random;
 use crate::nuid::{self, Nuid};
-use crate::consumer;
 use crate::raft::error::ProposeError;
 use crate::raft::group::Group;
 use crate::state_machine::StateMachine as _;
@@ -296,6 +296,7 @@ impl Replica {
                 break;
             }
         }
+        super::origin::end(&mut self);
         handle.mailbox.close();
         self.group.stop().await;
     }

@@ -13,6 +13,7 @@ use super::identity::Identity;
 use super::{memory, version};
 use crate::account;
 use crate::config::options::Options;
+use crate::connection::resident;
 use crate::entropy::Random;
 use crate::jetstream::account::AccountStreams;
 use crate::jetstream::mailbox::Limits;
@@ -22,7 +23,6 @@ use crate::jetstream::{self, JetStream, subscriptions};
 use crate::pubsub::accounts::Accounts;
 use crate::raft::group;
 use crate::raft::groups::{self, Groups};
-use crate::connection::resident;
 use crate::tasks::Shards;
 use crate::vfs::Vfs;
 use crate::vfs::real::RealVfs;
@@ -123,7 +123,8 @@ pub(super) async fn start(
     let bytes = |configured: Option<i64>, default: u64| {
         configured.map_or(default, |limit| u64::try_from(limit).unwrap_or(default))
     };
-    let positive = |limit: Option<i64>| limit.and_then(|l| u64::try_from(l).ok()).filter(|l| *l > 0);
+    let positive =
+        |limit: Option<i64>| limit.and_then(|l| u64::try_from(l).ok()).filter(|l| *l > 0);
     let jetstream = JetStream::new(
         jetstream::Options {
             server_name: identity.name.clone(),
@@ -161,9 +162,7 @@ pub(super) async fn start(
 }
 
 /// The accounts that may have streams: those that say so; without any, the global one.
-fn accounts_with_streams(
-    options: &Options,
-) -> Vec<(String, account::limits::JetStreamLimits)> {
+fn accounts_with_streams(options: &Options) -> Vec<(String, account::limits::JetStreamLimits)> {
     let configured = &options.accounts.accounts;
     let with: Vec<_> = configured
         .iter()

@@ -30,7 +30,8 @@ impl Server {
         let (wal, report) = opened.expect("a log");
         assert_eq!(report.damaged, []);
         let threads = Shards::start("stream", 2, || async {}).expect("threads");
-        let groups = Groups::open(wal.clone(), Options::new(NODE), threads).expect("a configuration");
+        let groups =
+            Groups::open(wal.clone(), Options::new(NODE), threads).expect("a configuration");
         Server { wal, groups }
     }
 
