@@ -18,7 +18,12 @@ pub struct Meta {
 
 impl Meta {
     /// Notes a new stream.
-    pub async fn put(&self, account: &str, config: Config, created: Timestamp) -> Result<Assigned, ApiError> {
+    pub async fn put(
+        &self,
+        account: &str,
+        config: Config,
+        created: Timestamp,
+    ) -> Result<Assigned, ApiError> {
         let mut known = self.known.lock();
         known.0 += 1;
         let assigned = Assigned {
@@ -42,7 +47,10 @@ impl Meta {
 
     /// Forgets a stream.
     pub async fn remove(&self, account: &str, name: &str) -> Result<(), ApiError> {
-        self.known.lock().1.remove(&(account.to_owned(), name.to_owned()));
+        self.known
+            .lock()
+            .1
+            .remove(&(account.to_owned(), name.to_owned()));
         Ok(())
     }
 }

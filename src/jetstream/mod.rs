@@ -54,8 +54,8 @@ use crate::consumer;
 use crate::pubsub::internal;
 use crate::stream::command::Command;
 use crate::stream::config::{Config, Storage};
-use crate::stream::validate::limits::{Limits, Space};
 use crate::stream::validate;
+use crate::stream::validate::limits::{Limits, Space};
 use crate::tasks;
 
 /// What the server tells JetStream.
@@ -182,7 +182,11 @@ impl JetStream {
     /// What consumers of the account may ask for.
     pub fn consumer_limits(&self, site: &AccountStreams) -> consumer::validate::facts::Limits {
         let account = *site.limits.read();
-        let consumers = site.streams().iter().map(|handle| handle.usage_of_consumers()).sum();
+        let consumers = site
+            .streams()
+            .iter()
+            .map(|handle| handle.usage_of_consumers())
+            .sum();
         consumer::validate::facts::Limits {
             clustered: false,
             consumers_max: account.consumers_max,
@@ -242,8 +246,7 @@ impl JetStream {
         let consumers: Vec<_> = consumers.iter().collect();
         let current = handle.config();
         let limits = self.stream_limits(site);
-        let config =
-            validate::update(&current, requested, pedantic, &limits, &others, &consumers)?;
+        let config = validate::update(&current, requested, pedantic, &limits, &others, &consumers)?;
         if validate::is_same(&current, &config) {
             return Ok(());
         }
@@ -288,13 +291,20 @@ struct Configs(Vec<Arc<Config>>);
 impl Configs {
     /// Sorted by name.
     fn of(site: &AccountStreams) -> Configs {
-        Configs(site.streams().iter().map(|handle| handle.config()).collect())
+        Configs(
+            site.streams()
+                .iter()
+                .map(|handle| handle.config())
+                .collect(),
+        )
     }
 }
 
 impl validate::Streams for Configs {
     fn stream(&self, name: &str) -> Option<&Config> {
-        let found = self.0.binary_search_by(|config| config.name.as_str().cmp(name));
+        let found = self
+            .0
+            .binary_search_by(|config| config.name.as_str().cmp(name));
         self.0.get(found.ok()?).map(|config| &**config)
     }
 

@@ -45,9 +45,8 @@ pub fn info(context: &Context<'_>) -> Answer {
 
 /// Limits as the wire has them: -1 is none.
 pub fn shown(limits: &JetStreamLimits) -> Map<String, Value> {
-    let or_none = |limit: Option<u64>| {
-        limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX))
-    };
+    let or_none =
+        |limit: Option<u64>| limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
     fields(&json!({
         "max_memory": or_none(limits.memory_bytes_max),
         "max_storage": or_none(limits.storage_bytes_max),

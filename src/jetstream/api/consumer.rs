@@ -50,7 +50,9 @@ pub async fn create(
         None => {}
         Some(name) => {
             if !config.durable_name.is_empty() && config.durable_name != name {
-                return Err(ApiError::of(&table::CONSUMER_DURABLE_NAME_NOT_MATCH_SUBJECT));
+                return Err(ApiError::of(
+                    &table::CONSUMER_DURABLE_NAME_NOT_MATCH_SUBJECT,
+                ));
             }
             name.clone_into(&mut config.name);
         }
@@ -61,7 +63,9 @@ pub async fn create(
             return Err(ApiError::of(row));
         }
         if config.filter_subject != filter {
-            return Err(ApiError::of(&table::CONSUMER_CREATE_FILTER_SUBJECT_MISMATCH));
+            return Err(ApiError::of(
+                &table::CONSUMER_CREATE_FILTER_SUBJECT_MISMATCH,
+            ));
         }
     }
     put(context, stream, request).await
@@ -77,7 +81,9 @@ pub async fn create_durable(context: &Context<'_>, stream: &str, name: &str) -> 
         return Err(ApiError::of(&table::CONSUMER_DURABLE_NAME_NOT_SET));
     }
     if request.config.durable_name != name {
-        return Err(ApiError::of(&table::CONSUMER_DURABLE_NAME_NOT_MATCH_SUBJECT));
+        return Err(ApiError::of(
+            &table::CONSUMER_DURABLE_NAME_NOT_MATCH_SUBJECT,
+        ));
     }
     name.clone_into(&mut request.config.name);
     put(context, stream, request).await
@@ -139,7 +145,9 @@ fn decide(
     if let (Put::Update(_), Some(current)) = (&put, configs.get(&name))
         && current.is_push()
         && current.deliver_subject != deliver_subject
-        && replica.outlet.has_interest(current.deliver_subject.as_bytes())
+        && replica
+            .outlet
+            .has_interest(current.deliver_subject.as_bytes())
     {
         return Err(ApiError::of(&table::CONSUMER_NAME_EXIST));
     }
@@ -233,10 +241,16 @@ pub async fn pause(context: &Context<'_>, stream: &str, name: &str) -> Answer {
     let handle = find(context, stream)?;
     let request: PauseRequest = match super::is_blank(context.body()) {
         true => PauseRequest::default(),
-        false => strict::parse(context.body(), "JSApiConsumerPauseRequest", context.strict())?,
+        false => strict::parse(
+            context.body(),
+            "JSApiConsumerPauseRequest",
+            context.strict(),
+        )?,
     };
     let until = request.pause_until.as_deref();
-    let until = until.and_then(strict::time::moment).filter(|time| time.unix_nanos() > 0);
+    let until = until
+        .and_then(strict::time::moment)
+        .filter(|time| time.unix_nanos() > 0);
     let shown_until = request.pause_until.filter(|_| until.is_some());
     command(&handle, name, ConsumerCommand::Pause(until)).await?;
     let now = clock::now();
@@ -312,7 +326,9 @@ async fn may_reset(handle: &Arc<StreamHandle>, name: &str, seq: Seq) -> Result<(
                     }
                     DeliverPolicy::ByStartTime => {
                         let start = config.start_time().and_then(|t| store.first_since(t).ok()?);
-                        start.is_none_or(|start| seq < start).then_some("below start time")
+                        start
+                            .is_none_or(|start| seq < start)
+                            .then_some("below start time")
                     }
                     _ => Some("not allowed"),
                 })
@@ -346,10 +362,15 @@ async fn command(
     let (tell, told) = oneshot::channel();
     let name = name.to_owned();
     let call = Box::new(move |replica: &mut Replica| {
-        delivery::command(replica, clock::now(), &name, command, Box::new(move |_| {
-            let _ = tell.send(Ok(Map::new()));
-        }));
+        delivery::command(
+            replica,
+            clock::now(),
+            &name,
+            command,
+            Box::new(move |_| {
+                let _ = tell.send(Ok(Map::new()));
+            }),
+        );
     });
     wait(handle, call, told).await.map(|_| ())
 }
-

@@ -44,8 +44,7 @@ pub async fn get(context: &Context<'_>, name: &str) -> Answer {
     if super::is_blank(context.body()) {
         return Err(bad());
     }
-    let request: GetRequest =
-        json::parse(context.body(), "JSApiMsgGetRequest", context.strict())?;
+    let request: GetRequest = json::parse(context.body(), "JSApiMsgGetRequest", context.strict())?;
     let last = !request.last_by_subj.is_empty();
     let next = !request.next_by_subj.is_empty();
     let starts = request.start_time.is_some();
@@ -62,7 +61,11 @@ pub async fn get(context: &Context<'_>, name: &str) -> Answer {
     }
     let no_hdr = request.no_hdr;
     let found = handle
-        .read(move |replica| replica.group.with(|machine| look_up(machine.store(), &request)))
+        .read(move |replica| {
+            replica
+                .group
+                .with(|machine| look_up(machine.store(), &request))
+        })
         .await?;
     let message = match found {
         Ok(Some(message)) => message,

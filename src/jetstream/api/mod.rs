@@ -92,7 +92,10 @@ pub async fn answer(context: &Context<'_>) -> Text {
     };
     let is_error = answer.is_err();
     let mut object = Map::new();
-    object.insert("type".to_owned(), format!("io.nats.jetstream.api.v1.{kind}").into());
+    object.insert(
+        "type".to_owned(),
+        format!("io.nats.jetstream.api.v1.{kind}").into(),
+    );
     match answer {
         Ok(fields) => object.extend(fields),
         Err(error) => {
@@ -112,7 +115,9 @@ fn demand(context: &Context<'_>) -> Result<(), ApiError> {
     let Some(level) = headers::find(&context.request.headers, REQUIRED_LEVEL) else {
         return Ok(());
     };
-    let level = std::str::from_utf8(level).ok().and_then(|level| level.parse::<u32>().ok());
+    let level = std::str::from_utf8(level)
+        .ok()
+        .and_then(|level| level.parse::<u32>().ok());
     match level {
         Some(level) if level <= crate::consumer::metadata::API_LEVEL => Ok(()),
         _ => Err(ApiError::of(&table::REQUIRED_API_LEVEL)),
@@ -136,9 +141,7 @@ async fn route(context: &Context<'_>, tokens: &[&str]) -> (&'static str, Answer)
         ["STREAM", "LEADER", "STEPDOWN", _]
         | ["STREAM", "PEER", "REMOVE" | "EVACUATE", _]
         | ["STREAM", "CANCEL_MOVE", _]
-        | ["CONSUMER", "LEADER", "STEPDOWN", _, _] => {
-            Err(ApiError::of(&table::CLUSTER_REQUIRED))
-        }
+        | ["CONSUMER", "LEADER", "STEPDOWN", _, _] => Err(ApiError::of(&table::CLUSTER_REQUIRED)),
         ["CONSUMER", "CREATE", stream] => consumer::create(context, stream, None, None).await,
         ["CONSUMER", "CREATE", stream, name] => {
             consumer::create(context, stream, Some(name), None).await

@@ -117,9 +117,8 @@ fn matching(context: &Context<'_>, filter: &str) -> Vec<Arc<StreamHandle>> {
     if !filter.is_empty() {
         streams.retain(|handle| {
             let config = handle.config();
-            let overlaps = |subject: &String| {
-                wildcard::overlaps(subject.as_bytes(), filter.as_bytes())
-            };
+            let overlaps =
+                |subject: &String| wildcard::overlaps(subject.as_bytes(), filter.as_bytes());
             config.subjects.iter().any(overlaps)
         });
     }

@@ -34,9 +34,17 @@ pub struct Details {
 pub const SUBJECTS_PAGE: usize = 100_000;
 
 /// A stream. The second value is how many subjects match, if they were asked for.
-pub fn stream(replica: &mut Replica, version: &str, details: &Details) -> (Map<String, Value>, usize) {
+pub fn stream(
+    replica: &mut Replica,
+    version: &str,
+    details: &Details,
+) -> (Map<String, Value>, usize) {
     let created = replica.handle.created;
-    let consumers = replica.handle.figures.consumers.load(std::sync::atomic::Ordering::Relaxed);
+    let consumers = replica
+        .handle
+        .figures
+        .consumers
+        .load(std::sync::atomic::Ordering::Relaxed);
     let (config, state, total) = replica.group.with(|machine| {
         let config = shown_config(machine.config(), version);
         let mut state = shown_state(&machine.state(), consumers);
@@ -59,7 +67,11 @@ pub fn stream(replica: &mut Replica, version: &str, details: &Details) -> (Map<S
             }
             let lost = machine.store().lost();
             if !lost.is_empty() {
-                let msgs: Vec<u64> = lost.iter().flat_map(|(a, b)| a.0..=b.0).take(1024).collect();
+                let msgs: Vec<u64> = lost
+                    .iter()
+                    .flat_map(|(a, b)| a.0..=b.0)
+                    .take(1024)
+                    .collect();
                 state.insert("lost".to_owned(), json!({ "msgs": msgs, "bytes": 0 }));
             }
         }
@@ -173,8 +185,14 @@ pub fn consumer(
         shown.insert("config".to_owned(), to_value(&config));
         shown.insert("delivered".to_owned(), position(state.delivered()));
         shown.insert("ack_floor".to_owned(), position(state.ack_floor()));
-        shown.insert("num_ack_pending".to_owned(), consumer.num_ack_pending().into());
-        shown.insert("num_redelivered".to_owned(), consumer.num_redelivered().into());
+        shown.insert(
+            "num_ack_pending".to_owned(),
+            consumer.num_ack_pending().into(),
+        );
+        shown.insert(
+            "num_redelivered".to_owned(),
+            consumer.num_redelivered().into(),
+        );
         shown.insert("num_waiting".to_owned(), waiting.into());
         shown.insert("num_pending".to_owned(), consumer.num_pending().into());
         if let Some(leader) = leader {
