@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::fake_store::FakeStore;
 use super::world::{SECOND, World, at, pull, push};
 use crate::consumer::config::{AckPolicy, Config, DeliverPolicy};
 use crate::consumer::dispatch::{Action, Advisory};
+use crate::store::memory::MemoryStore;
 use crate::store::message::Seq;
 
 #[derive(Clone, Debug)]
@@ -27,6 +27,7 @@ enum Event {
     Wait(u16),
     Poll,
     Commit,
+    Drop,
     Settle,
     Leader,
     LostClient,
@@ -38,7 +39,7 @@ impl Event {
     /// to generate and to shrink than a choice of strategies.
     fn of(number: u16) -> Event {
         let [kind, n] = number.to_be_bytes();
-        match kind % 36 {
+        match kind % 37 {
             0..6 => Event::Store(n),
             6 => Event::Remove(n),
             7..11 => Event::Pull(n, n / 4 % 12),
@@ -53,6 +54,7 @@ impl Event {
             30..33 => Event::Settle,
             33 => Event::Leader,
             34 => Event::LostClient,
+            35 => Event::Drop,
             _ => Event::Down,
         }
     }
@@ -114,7 +116,7 @@ struct Model {
 
 impl Model {
     fn new(config: Config, stored: &[u8]) -> Model {
-        let mut before = World::new(Config::default(), FakeStore::default());
+        let mut before = World::new(Config::default(), MemoryStore::new());
         for subject in stored {
             before.store(&subject_of(*subject), b"x");
         }
@@ -142,8 +144,8 @@ impl Model {
                 self.world.store(&subject_of(n), b"0123456789");
             }
             Event::Remove(n) => {
-                let stored: Vec<Seq> = self.world.store.seqs().map(|(seq, _)| seq).collect();
-                if let Some(&seq) = stored.get(usize::from(n) % stored.len().max(1)) {
+                let stored = self.world.stored();
+                if let Some(&(seq, _)) = stored.get(usize::from(n) % stored.len().max(1)) {
                     self.world.remove(seq);
                     self.settled.insert(seq);
                 }
@@ -177,6 +179,10 @@ impl Model {
                 self.see(told);
             }
             Event::Commit => self.commit(),
+            Event::Drop => {
+                let told = self.world.drop_one();
+                self.see(told);
+            }
             Event::Settle => self.settle(),
             Event::Leader => self.world.change_leader(),
             Event::LostClient => {
@@ -279,6 +285,7 @@ impl Model {
     }
 
     fn check(&mut self) {
+        let stored = self.world.stored();
         let consumer = &self.world.consumer;
         let state = consumer.state();
         let (delivered, floor) = (state.delivered(), state.ack_floor());
@@ -295,10 +302,9 @@ impl Model {
         if let Some(max) = consumer.pending_max() {
             assert!(consumer.num_ack_pending() <= max);
         }
-        let ahead =
-            self.world.store.seqs().filter(|(seq, subject)| {
-                consumer.wants(subject) && consumer.cursor().is_ahead(*seq)
-            });
+        let ahead = stored
+            .iter()
+            .filter(|(seq, subject)| consumer.wants(subject) && consumer.cursor().is_ahead(*seq));
         let ahead = ahead.count() as u64;
         assert_eq!(consumer.num_pending(), ahead, "num_pending is exact");
         let redelivered = state.pending().values().filter(|one| one.count > 1).count();
@@ -311,12 +317,12 @@ impl Model {
                 "the floor is below the lowest"
             );
         }
-        for (seq, subject) in self.world.store.seqs() {
-            let needed = consumer.wants(subject)
+        for (seq, subject) in stored {
+            let needed = consumer.wants(&subject)
                 && (consumer.cursor().is_ahead(seq)
                     || state.pending().contains_key(&seq)
                     || state.exhausted().contains(&seq));
-            assert_eq!(consumer.is_done_with(seq, subject), !needed, "{seq}");
+            assert_eq!(consumer.is_done_with(seq, &subject), !needed, "{seq}");
         }
     }
 
@@ -337,6 +343,7 @@ impl Model {
             self.settle();
             self.check();
         }
+        let stored = self.world.stored();
         let consumer = &self.world.consumer;
         assert_eq!(consumer.num_pending(), 0, "everything was delivered");
         assert_eq!(consumer.num_ack_pending(), 0, "everything was acknowledged");
@@ -344,8 +351,8 @@ impl Model {
             consumer.state().delivered().consumer,
             consumer.state().ack_floor().consumer
         );
-        for (seq, subject) in self.world.store.seqs() {
-            let expected = consumer.wants(subject) && !self.given_up.contains(&seq);
+        for (seq, subject) in stored {
+            let expected = consumer.wants(&subject) && !self.given_up.contains(&seq);
             if expected && !self.settled.contains(&seq) && !self.sent.contains_key(&seq) {
                 let start = consumer.config().deliver_policy;
                 assert_ne!(start, DeliverPolicy::All, "{seq} was never delivered");

@@ -1,6 +1,5 @@
 //! Whole consumers: scripts, a naive model under generated histories, replay.
 
-mod fake_store;
 mod history;
 mod replay;
 mod script;

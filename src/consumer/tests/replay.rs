@@ -4,7 +4,6 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use prost::Message;
 
-use super::fake_store::FakeStore;
 use super::world::{SECOND, at, message, pull};
 use crate::consumer::codec::{decode_command, encode_command};
 use crate::consumer::command::Command;
@@ -12,6 +11,7 @@ use crate::consumer::config::{AckPolicy, Config, DeliverPolicy};
 use crate::consumer::replica::Consumer;
 use crate::pb::consumer as pb;
 use crate::store::MsgStore;
+use crate::store::memory::MemoryStore;
 use crate::store::message::Seq;
 
 /// What a stream tells a consumer.
@@ -47,18 +47,33 @@ fn input() -> impl Strategy<Value = Input> {
 
 struct Copy {
     consumer: Consumer,
-    store: FakeStore,
+    store: MemoryStore,
     step: i64,
 }
 
 impl Copy {
+    fn new(config: Config) -> Copy {
+        let mut store = MemoryStore::new();
+        for seq in 1..8 {
+            let subject = format!("s.{}", seq % 4);
+            let stored = message(Seq(seq), at(0), &subject, b"");
+            store.append(stored.as_ref()).expect("a memory store works");
+        }
+        let consumer = Consumer::create(at(0), config, &mut store).expect("a memory store works");
+        Copy {
+            consumer,
+            store,
+            step: 0,
+        }
+    }
+
     fn feed(&mut self, input: &Input) {
         self.step += 1;
         match input {
             Input::Command(command) => {
                 let now = at(self.step);
                 let applied = self.consumer.apply(now, command.clone(), &mut self.store);
-                applied.expect("a fake store works");
+                applied.expect("a memory store works");
             }
             Input::Stored(n) => {
                 let seq = self.store.state().last_seq.next();
@@ -66,12 +81,12 @@ impl Copy {
                 let stored = message(seq, at(self.step), &subject, b"");
                 self.store
                     .append(stored.as_ref())
-                    .expect("a fake store works");
+                    .expect("a memory store works");
                 self.consumer.on_stored(seq, subject.as_bytes());
             }
             Input::Removed(seq) => {
                 let removed = self.store.remove(Seq(*seq), false);
-                if let Some(gone) = removed.expect("a fake store works") {
+                if let Some(gone) = removed.expect("a memory store works") {
                     self.consumer.on_removed(Seq(*seq), &gone.subject);
                 }
             }
@@ -103,15 +118,7 @@ proptest! {
             deliver_policy: if listed { DeliverPolicy::LastPerSubject } else { DeliverPolicy::All },
             ..pull()
         };
-        let mut store = FakeStore::default();
-        for seq in 1..8 {
-            let subject = format!("s.{}", seq % 4);
-            store.append(message(Seq(seq), at(0), &subject, b"").as_ref()).expect("a fake store works");
-        }
-        let consumer = Consumer::create(at(0), config, &mut store).expect("a fake store works");
-        let mut copies: Vec<Copy> = (0..3)
-            .map(|_| Copy { consumer: consumer.clone(), store: store.clone(), step: 0 })
-            .collect();
+        let mut copies: Vec<Copy> = (0..3).map(|_| Copy::new(config.clone())).collect();
         for (index, input) in inputs.iter().enumerate() {
             if index == cut {
                 let decoded = Consumer::decode(&copies[2].bytes()).expect("it was encoded");

@@ -6,11 +6,11 @@
 //! `gone <reply> [imported]`, `close <why>`,
 //! `flow <subject>`, `reset [<seq>]`, `pause <seconds>`, `leader`, `info`, `tick`.
 
-use super::fake_store::FakeStore;
 use super::world::{SECOND, World, at, show};
 use crate::consumer::command::Command;
 use crate::consumer::config::Config;
 use crate::consumer::dispatch::{Answer, Closed};
+use crate::store::memory::MemoryStore;
 use crate::store::message::Seq;
 
 /// Plays a script and compares what is seen, line by line.
@@ -20,7 +20,7 @@ pub fn check(config: Config, script: &str) {
 
 /// The same, with messages on these subjects stored before the consumer is made.
 pub fn check_from(config: Config, stored: &[&str], script: &str) {
-    let mut before = World::new(Config::default(), FakeStore::default());
+    let mut before = World::new(Config::default(), MemoryStore::new());
     for subject in stored {
         before.store(subject, b"x");
     }

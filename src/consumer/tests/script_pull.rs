@@ -3,6 +3,7 @@
 use super::script::{check, check_from};
 use super::world::{SECOND, pull};
 use crate::consumer::config::{AckPolicy, Config, PriorityPolicy};
+use crate::store::memory::MemoryStore;
 
 #[test]
 fn a_request_is_served_at_once_and_as_messages_come() {
@@ -311,7 +312,7 @@ fn headers_only_sends_the_size_instead() {
         headers_only: true,
         ..pull()
     };
-    let mut world = World::new(config, super::fake_store::FakeStore::default());
+    let mut world = World::new(config, MemoryStore::new());
     world.store("a", &[0; 123]);
     world.pull("x", "1");
     let told = world.settle();
@@ -327,7 +328,7 @@ fn headers_only_sends_the_size_instead() {
 
 #[test]
 fn more_than_one_batch_is_served() {
-    let mut world = super::world::World::new(pull(), super::fake_store::FakeStore::default());
+    let mut world = super::world::World::new(pull(), MemoryStore::new());
     for _ in 0..3000 {
         world.store("a", b"x");
     }

@@ -1,10 +1,10 @@
 //! Push delivery.
 
-use super::fake_store::FakeStore;
 use super::script::check;
 use super::world::{SECOND, World, at, push, show};
 use crate::consumer::config::{AckPolicy, Config, ReplayPolicy};
 use crate::store::MsgStore;
+use crate::store::memory::MemoryStore;
 
 #[test]
 fn messages_go_while_somebody_listens() {
@@ -124,7 +124,7 @@ fn an_unheard_ephemeral_goes() {
 
 #[test]
 fn replay_keeps_the_pauses_of_publication_until_caught_up() {
-    let mut before = World::new(Config::default(), FakeStore::default());
+    let mut before = World::new(Config::default(), MemoryStore::new());
     for second in [0, 2, 5] {
         before.now = at(second * SECOND);
         before.store("a", b"x");

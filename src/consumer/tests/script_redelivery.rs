@@ -1,8 +1,11 @@
 //! Acknowledgements, floors, redelivery.
 
 use super::script::check;
-use super::world::{SECOND, pull};
+use super::world::{SECOND, World, at, pull, show};
+use crate::consumer::command::Command;
 use crate::consumer::config::{AckPolicy, Config};
+use crate::store::memory::MemoryStore;
+use crate::store::message::Seq;
 
 #[test]
 fn an_unacknowledged_message_comes_again_before_new_ones() {
@@ -181,6 +184,71 @@ fn a_message_that_goes_while_pending_is_settled() {
         t=1 rm 1; info                  -> d=2/2 f=1/1 ap=1 rd=0 p=0 w=1
         t=30 tick                       -> x 2 n=2 c=3 p=0
         "#,
+    );
+}
+
+#[test]
+fn a_replica_refuses_what_no_leader_should_propose() {
+    let config = Config {
+        max_deliver: 2,
+        max_ack_pending: 2,
+        ..pull()
+    };
+    let mut world = World::new(config, MemoryStore::new());
+    for _ in 0..4 {
+        world.store("a", b"x");
+    }
+    let mut check = |seqs: &[u64], expected: &[u64]| {
+        let command = Command::Deliver(seqs.iter().copied().map(Seq).collect());
+        let outcome = world.consumer.apply(at(0), command, &mut world.store);
+        let deliveries = outcome.expect("a memory store works").deliveries;
+        let taken: Vec<u64> = deliveries.iter().map(|one| one.stream_seq.0).collect();
+        assert_eq!(taken, expected, "{seqs:?}");
+    };
+    check(&[2], &[]); // 1 comes first
+    check(&[1], &[1]);
+    check(&[1, 1], &[1]);
+    check(&[2, 3], &[2]);
+    check(&[9], &[]);
+}
+
+#[test]
+fn a_proposal_that_comes_to_nothing_is_made_again() {
+    let mut world = World::new(pull(), MemoryStore::new());
+    world.store("a", b"x");
+    world.pull("x", "1");
+    for _ in 0..2 {
+        assert_eq!(world.poll(), []);
+        assert_eq!(world.log, [Command::Deliver(vec![Seq(1)])]);
+        assert_eq!(world.drop_one(), []);
+    }
+    assert_eq!(world.settle().len(), 1);
+}
+
+#[test]
+fn a_lower_max_deliver_gives_up_what_is_above_it() {
+    let mut world = World::new(pull(), MemoryStore::new());
+    world.store("a", b"x");
+    world.pull("x", "9");
+    assert_eq!(world.settle().len(), 1);
+    world.ack(Seq(1), "-NAK", "");
+    assert_eq!(world.settle().len(), 2, "nak and delivery");
+    world.now = at(30 * SECOND);
+    world
+        .dispatcher
+        .on_interest_lost(b"x", false, &mut Vec::new());
+    assert_eq!(world.settle(), [], "queued");
+    let config = Config {
+        max_deliver: 2,
+        ..pull()
+    };
+    let updated = world.consumer.update(world.now, config, &mut world.store);
+    updated.expect("a memory store works");
+    world.dispatcher.on_updated(&world.consumer);
+    world.pull("y", "9");
+    assert_eq!(
+        world.settle().iter().map(show).collect::<Vec<_>>(),
+        ["!MaxDeliver"]
     );
 }
 

@@ -1,9 +1,9 @@
-//! What a message costs here, all in all; with the fake store's share.
+//! What a message costs here, all in all; with the memory store's share.
 
-use super::fake_store::FakeStore;
 use super::world::{World, pull};
 use crate::consumer::config::Config;
 use crate::consumer::dispatch::Action;
+use crate::store::memory::MemoryStore;
 
 /// Delivers and acknowledges in batches of 256.
 #[test]
@@ -18,7 +18,7 @@ fn deliver_and_acknowledge() {
         max_ack_pending: 10_000,
         ..pull()
     };
-    let mut world = World::new(config, FakeStore::default());
+    let mut world = World::new(config, MemoryStore::new());
     let count = 200_000;
     for _ in 0..count {
         world.store("orders.new", &[b'x'; 128]);

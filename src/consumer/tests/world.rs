@@ -1,10 +1,10 @@
 //! A consumer, its stream and its clients in one thread, with the log in between.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 
 use bytes::Bytes;
 
-use super::fake_store::FakeStore;
 use crate::clock::Timestamp;
 use crate::consumer::ack::{self, AckSubject};
 use crate::consumer::command::Command;
@@ -13,7 +13,9 @@ use crate::consumer::dispatch::{Acked, Action, Dispatcher, Options};
 use crate::consumer::outcome::Outcome;
 use crate::consumer::replica::Consumer;
 use crate::store::MsgStore;
+use crate::store::memory::MemoryStore;
 use crate::store::message::{Message, Seq};
+use crate::subject::filters::Filters;
 
 pub const SECOND: i64 = 1_000_000_000;
 
@@ -46,7 +48,7 @@ pub fn push() -> Config {
 /// Everything in one place. Commands wait in `log` until [`World::commit`].
 pub struct World {
     pub now: Timestamp,
-    pub store: FakeStore,
+    pub store: MemoryStore,
     pub consumer: Consumer,
     pub dispatcher: Dispatcher,
     pub log: VecDeque<Command>,
@@ -55,9 +57,9 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(config: Config, mut store: FakeStore) -> World {
+    pub fn new(config: Config, mut store: MemoryStore) -> World {
         let now = at(0);
-        let consumer = Consumer::create(now, config, &mut store).expect("a fake store works");
+        let consumer = Consumer::create(now, config, &mut store).expect("a memory store works");
         let last = store.state().last_seq;
         let dispatcher = Dispatcher::new(now, &options(), &consumer, last);
         World {
@@ -75,14 +77,37 @@ impl World {
         let message = message(seq, self.now, subject, payload);
         self.store
             .append(message.as_ref())
-            .expect("a fake store works");
+            .expect("a memory store works");
         self.consumer.on_stored(seq, subject.as_bytes());
         seq
     }
 
     pub fn remove(&mut self, seq: Seq) -> bool {
-        let removed = self.store.remove(seq, false).expect("a fake store works");
+        let removed = self.store.remove(seq, false).expect("a memory store works");
         removed.is_some_and(|gone| self.consumer.on_removed(seq, &gone.subject))
+    }
+
+    /// What is stored.
+    pub fn stored(&mut self) -> Vec<(Seq, Bytes)> {
+        let mut all = Vec::new();
+        let scanned = self.store.scan(Seq::NONE, &Filters::all(), &mut |message| {
+            all.push((message.seq, Bytes::copy_from_slice(message.subject)));
+            ControlFlow::Continue(())
+        });
+        scanned.expect("a memory store works");
+        all
+    }
+
+    /// The first proposal comes to nothing, if it is a delivery.
+    pub fn drop_one(&mut self) -> Vec<Action> {
+        let (mut actions, mut told) = (Vec::new(), Vec::new());
+        if let Some(Command::Deliver(_)) = self.log.front() {
+            self.log.pop_front();
+            self.dispatcher
+                .on_dropped(self.now, &self.consumer, &mut actions);
+        }
+        self.sort(actions, &mut told);
+        told
     }
 
     pub fn pull(&mut self, reply: &str, body: &str) -> Vec<Action> {
@@ -128,7 +153,7 @@ impl World {
             let more = self
                 .dispatcher
                 .poll(self.now, &self.consumer, &mut self.store, &mut actions)
-                .expect("a fake store works");
+                .expect("a memory store works");
             self.sort(actions, &mut told);
             if !more {
                 return told;
@@ -142,7 +167,7 @@ impl World {
         let outcome = self
             .consumer
             .apply(self.now, command.clone(), &mut self.store)
-            .expect("a fake store works");
+            .expect("a memory store works");
         self.applied.push(command);
         let (mut actions, mut told) = (Vec::new(), Vec::new());
         self.dispatcher
