@@ -71,6 +71,7 @@ impl Followers {
     pub(super) fn on_removed(&mut self, seq: Seq, subject: &[u8], cause: Cause) {
         self.removed += 1;
         self.lifetimes.remove(seq);
+        let before = self.effects.len();
         let effects = &mut self.effects;
         let mut terminated = |consumer: &str| {
             effects.push(Effect::Terminated {
@@ -81,6 +82,10 @@ impl Followers {
         };
         self.consumers.on_removed(seq, subject, &mut terminated);
         self.local.on_removed(seq, subject, &mut terminated);
+        if self.effects.len() > before + 1 {
+            // The same order on every replica, whatever slots its consumers have.
+            self.effects[before..].sort_by(|a, b| a.consumer().cmp(&b.consumer()));
+        }
     }
 }
 

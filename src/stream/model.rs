@@ -64,8 +64,8 @@ impl Model {
         }
     }
 
-    pub fn messages(&self) -> Vec<Message> {
-        self.held.iter().map(|held| held.message.clone()).collect()
+    pub fn messages(&self) -> impl Iterator<Item = &Message> {
+        self.held.iter().map(|held| &held.message)
     }
 
     pub fn bytes(&self) -> u64 {

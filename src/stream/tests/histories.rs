@@ -1,16 +1,20 @@
 //! Generated histories: machine and model agree after every command, and a machine restored
 //! from a checkpoint goes on as the one that wrote it.
 
+use std::ops::ControlFlow;
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::consumer::command::Command as ConsumerCommand;
 use crate::consumer::config::{AckPolicy, Config as ConsumerConfig, DeliverPolicy};
 use crate::store::memory::MemoryStore;
+use crate::store::message::MessageRef;
 use crate::stream::command::Copy;
 use crate::stream::config::{Discard, Retention, StreamSource};
 use crate::stream::fake_store::Kept;
 use crate::stream::model::Model;
+use crate::subject::filters::Filters;
 
 /// Picks from a number, so that a history is a list of numbers and cheap to make and shrink.
 struct Picks(u64);
@@ -242,14 +246,32 @@ impl World {
     }
 }
 
-/// Commands go through their bytes, as they do in a log.
-fn through_bytes(command: &Command) -> Command {
+/// A command as an entry of a log has it.
+fn entry(command: &Command) -> Bytes {
     let mut bytes = Vec::new();
     Machine::encode(std::slice::from_ref(command), &mut bytes);
-    let mut decoded = Machine::decode(&bytes.into()).unwrap();
-    assert_eq!(decoded.len(), 1);
-    assert_eq!(decoded[0], *command);
-    decoded.remove(0)
+    bytes.into()
+}
+
+fn apply_entry(machine: &mut Machine, now: Timestamp, entry: &Bytes) -> Outcome {
+    let mut commands = Machine::decode(entry).unwrap();
+    assert_eq!(commands.len(), 1);
+    machine.apply(now, commands.remove(0)).unwrap()
+}
+
+/// Whether the machine has exactly the messages of the model.
+fn holds(machine: &mut Machine, model: &Model) -> bool {
+    let mut expected = model.messages();
+    let mut equal = true;
+    let mut each = |message: MessageRef<'_>| {
+        equal &= expected
+            .next()
+            .is_some_and(|other| other.as_ref() == message);
+        ControlFlow::Continue(())
+    };
+    let all = Filters::all();
+    machine.store().scan(Seq(1), &all, &mut each).unwrap();
+    equal && expected.next().is_none()
 }
 
 fn pending(machine: &Machine) -> Vec<(String, u64, u64)> {
@@ -261,58 +283,60 @@ fn pending(machine: &Machine) -> Vec<(String, u64, u64)> {
     figures.collect()
 }
 
-/// One machine over a memory store, one over another store that is often restored from its
-/// checkpoint and gets the commands through their bytes, and the model.
+/// One machine over a memory store; one over another store that reads the log and is often
+/// restored from its checkpoint; one that reads the whole log at the end; and the model.
 fn check(config: u64, history: &[u64]) {
     let config = some_config(config);
     let mut model = Model::new(config.clone());
-    let store = Box::new(MemoryStore::new());
-    let mut machine = Machine::new(config.clone(), store, millis(0)).unwrap();
-    let mut replica = World::new(config);
+    let memory = || Box::new(MemoryStore::new());
+    let mut machine = Machine::new(config.clone(), memory(), millis(0)).unwrap();
+    let mut replica = World::new(config.clone());
+    let mut log = Vec::new();
     let (mut time, mut ticked) = (0, 0);
     for (step, number) in history.iter().enumerate() {
         let mut picks = Picks(*number);
         time += picks.of(&[0, 1, 100, 700, 1000, 3000]);
         let now = millis(time);
         let command = some_command(picks.0, now, &model.config, model.last);
+        log.push((now, entry(&command)));
         let outcome = machine.apply(now, command.clone()).unwrap();
-        let again = replica.machine.apply(now, through_bytes(&command)).unwrap();
-        assert_eq!(outcome, again, "step {step} at {time} ms: {command:?}");
+        let again = apply_entry(&mut replica.machine, now, &log[step].1);
+        let said = || format!("step {step} at {time} ms: {command:?}");
+        assert_eq!(outcome, again, "{}", said());
         if let Some(answer) = model.apply(now, command.clone()) {
-            assert_eq!(
-                outcome.answer, answer,
-                "step {step} at {time} ms: {command:?}"
-            );
+            assert_eq!(outcome.answer, answer, "{}", said());
+        }
+        if !holds(&mut machine, &model) {
+            let expected: Vec<_> = model.messages().collect();
+            panic!("{}: {:?} not {expected:?}", said(), messages(&mut machine));
         }
         let state = machine.state();
-        assert_eq!(
-            (
-                messages(&mut machine),
-                pending(&machine),
-                state.last_seq,
-                state.bytes
-            ),
-            (model.messages(), model.pending(), model.last, model.bytes()),
-            "step {step} at {time} ms: {command:?}"
-        );
+        let figures = (pending(&machine), state.last_seq, state.bytes);
+        let expected = (model.pending(), model.last, model.bytes());
+        assert_eq!(figures, expected, "{}", said());
         if command == Command::Tick {
             ticked = time;
         }
         if let Some(due) = model.due() {
             let latest = due.max(millis(ticked + 250));
             let deadline = machine.next_deadline();
-            assert!(
-                deadline.is_some_and(|deadline| deadline <= latest),
-                "step {step} at {time} ms: {deadline:?} after {latest:?}"
-            );
+            let in_time = deadline.is_some_and(|deadline| deadline <= latest);
+            assert!(in_time, "{}: {deadline:?} after {latest:?}", said());
         }
         if number % 7 == 0 {
             replica = replica.restored();
         }
     }
-    assert_eq!(messages(&mut replica.machine), model.messages());
-    let state = machine.encode_state(Bytes::from_static(b"here"));
-    assert_eq!(state, replica.checkpoint().1, "snapshots are equal");
+    let mut reader = Machine::new(config, memory(), millis(0)).unwrap();
+    for (now, entry) in &log {
+        apply_entry(&mut reader, *now, entry);
+    }
+    let position = Bytes::from_static(b"here");
+    let state = machine.encode_state(position.clone());
+    for other in [&mut replica.machine, &mut reader] {
+        assert!(holds(other, &model), "every replica holds the same");
+        assert_eq!(other.encode_state(position.clone()), state);
+    }
 }
 
 proptest! {
