@@ -12,7 +12,7 @@
 //!         ── field: which words a field's type has in the texts (int, time.Duration, ...)
 //! ```
 //!
-//! Invariants: no bytes make it panic; it recurses no deeper than [`syntax::DEPTH_MAX`] and
+//! Invariants: no bytes make it panic; it recurses no deeper than `syntax::DEPTH_MAX` and
 //! holds at most the members of the objects on the way to one value. Absent: what a request
 //! means.
 
