@@ -14,6 +14,7 @@ pub mod contract;
 pub mod real;
 #[cfg(any(test, feature = "testing"))]
 pub mod sim;
+pub mod space;
 
 use std::fmt;
 use std::io;

@@ -102,7 +102,11 @@ struct Disk {
     /// All files together may have so many bytes.
     bytes_max: Option<u64>,
     locked: BTreeSet<PathBuf>,
+    observer: Option<Observer>,
 }
+
+/// Gets a copy of the disk as it is before each call that changes something.
+pub type Observer = Arc<dyn Fn(SimVfs) + Send + Sync>;
 
 /// A file's bytes: as they are seen, and as they are on the disk.
 #[derive(Clone, Default)]
@@ -214,7 +218,7 @@ impl Sparse {
     }
 
     fn put(&mut self, number: u64, page: Vec<u8>) {
-        if page.iter().all(|byte| *byte == 0) {
+        if is_zero(&page) {
             self.pages.remove(&number);
         } else {
             self.pages.insert(number, page.into());
@@ -275,6 +279,9 @@ impl Change {
 impl Disk {
     fn counts(&mut self, operation: &'static str, path: &Path) -> Result<bool, Error> {
         self.check_power(operation, path)?;
+        if let Some(observer) = self.observer.clone() {
+            observer(self.copy());
+        }
         self.calls += 1;
         match self.cut {
             Some((call, is_after)) if call == self.calls => {
@@ -285,6 +292,21 @@ impl Disk {
                 Ok(true)
             }
             _ => Ok(false),
+        }
+    }
+
+    fn copy(&self) -> SimVfs {
+        let copy = Disk {
+            names: self.names.clone(),
+            durable_names: self.durable_names.clone(),
+            dirs: self.dirs.clone(),
+            files: self.files.clone(),
+            unsynced: self.unsynced.clone(),
+            next_id: self.next_id,
+            ..Disk::default()
+        };
+        SimVfs {
+            disk: Arc::new(Mutex::new(copy)),
         }
     }
 
@@ -376,6 +398,11 @@ impl Disk {
     }
 }
 
+fn is_zero(bytes: &[u8]) -> bool {
+    const ZEROS: [u8; PAGE] = [0; PAGE];
+    bytes.chunks(PAGE).all(|part| part == &ZEROS[..part.len()])
+}
+
 fn apply_name(names: &mut BTreeMap<PathBuf, u64>, change: &Change) {
     match change {
         Change::Name { path, id } => {
@@ -416,6 +443,11 @@ impl SimVfs {
     /// The power fails now.
     pub fn cut(&self) {
         self.disk.lock().is_off = true;
+    }
+
+    /// From now on somebody watches: every state that a power cut can find is shown.
+    pub fn observe(&self, observer: Observer) {
+        self.disk.lock().observer = Some(observer);
     }
 
     /// The disk as it is found after a power cut now; without limits and faults.
@@ -731,7 +763,7 @@ impl File for Handle {
         let end = offset + bytes.len() as u64;
         disk.room(self.id, end).map_err(self.error("write"))?;
         let (id, len) = (self.id, bytes.len() as u64);
-        if bytes.iter().all(|byte| *byte == 0) {
+        if is_zero(bytes) {
             disk.change(Change::Zeros { id, offset, len });
         } else {
             let bytes = bytes.into();
