@@ -4,7 +4,7 @@
 //! stream there is. The order is that of the data: nothing is served before it was
 //! recovered.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
@@ -14,7 +14,7 @@ use super::{memory, version};
 use crate::account;
 use crate::config::options::Options;
 use crate::connection::resident;
-use crate::entropy::Random;
+use crate::entropy::{self, Random};
 use crate::jetstream::account::AccountStreams;
 use crate::jetstream::mailbox::Limits;
 use crate::jetstream::meta_group::{Meta, MetaError};
@@ -26,6 +26,7 @@ use crate::raft::groups::{self, Groups};
 use crate::tasks::Shards;
 use crate::vfs::Vfs;
 use crate::vfs::real::RealVfs;
+use crate::wal::identity::DataDir;
 use crate::wal::{self, Wal};
 
 /// The directory below `store_dir` that is ours.
@@ -54,6 +55,15 @@ pub enum StreamsError {
         #[source]
         cause: wal::error::Error,
     },
+    /// The directory is not ours to use.
+    #[error("use {directory}")]
+    Owned {
+        /// Where it is.
+        directory: PathBuf,
+        /// Why not.
+        #[source]
+        cause: wal::error::Error,
+    },
     /// What streams there are cannot be read.
     #[error(transparent)]
     Meta(#[from] MetaError),
@@ -70,6 +80,8 @@ pub(super) struct Started {
     pub wal: Wal,
     /// Answers requests.
     pub task: JoinHandle<()>,
+    /// Nobody else may use it meanwhile.
+    _data_dir: DataDir,
 }
 
 /// Starts JetStream, if the configuration asks for it.
@@ -88,6 +100,7 @@ pub(super) async fn start(
     };
     let directory = directory.join(OWN_DIRECTORY);
     let vfs: Arc<dyn Vfs> = Arc::new(RealVfs);
+    let data_dir = own_directory(&*vfs, &directory)?;
     let log = directory.join("wal");
     vfs.create_dir_all(&log)?;
     let opened = Wal::open(Arc::clone(&vfs), log, wal::Options::default());
@@ -155,10 +168,27 @@ pub(super) async fn start(
     }
     jetstream.start_streams().await;
     Ok(Some(Started {
+        _data_dir: data_dir,
         jetstream,
         wal,
         task,
     }))
+}
+
+/// Locks the directory and says whose it is, if nobody has before: a server that is alone
+/// forms a cluster of its own.
+fn own_directory(vfs: &dyn Vfs, directory: &Path) -> Result<DataDir, StreamsError> {
+    let failed = |cause| StreamsError::Owned {
+        directory: directory.to_owned(),
+        cause,
+    };
+    let mut data_dir = DataDir::open(vfs, directory).map_err(failed)?;
+    if data_dir.identity().is_none() {
+        let cluster = u64::from_le_bytes(entropy::secret_bytes());
+        let identity = wal::identity::Identity { cluster, node: NODE };
+        data_dir.assign(vfs, identity).map_err(failed)?;
+    }
+    Ok(data_dir)
 }
 
 /// The accounts that may have streams: those that say so; without any, the global one.

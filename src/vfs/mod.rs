@@ -47,6 +47,9 @@ pub trait Vfs: Send + Sync {
     /// Removes a file.
     fn remove(&self, path: &Path) -> Result<(), Error>;
 
+    /// Removes a directory, which must be empty.
+    fn remove_dir(&self, path: &Path) -> Result<(), Error>;
+
     /// The names in a directory, sorted. Names that are not UTF-8 are left out.
     fn list(&self, path: &Path) -> Result<Vec<String>, Error>;
 

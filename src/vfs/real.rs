@@ -68,6 +68,10 @@ impl Vfs for RealVfs {
         fs::remove_file(path).map_err(|cause| Error::new("remove", path, cause))
     }
 
+    fn remove_dir(&self, path: &Path) -> Result<(), Error> {
+        fs::remove_dir(path).map_err(|cause| Error::new("rmdir", path, cause))
+    }
+
     fn list(&self, path: &Path) -> Result<Vec<String>, Error> {
         let list = |cause| Error::new("list", path, cause);
         let mut names = Vec::new();

@@ -647,6 +647,13 @@ impl Vfs for SimVfs {
         disk.answer("remove", path, is_cut)
     }
 
+    fn remove_dir(&self, path: &Path) -> Result<(), Error> {
+        let mut disk = self.disk.lock();
+        let is_cut = disk.counts("rmdir", path)?;
+        disk.dirs.remove(path);
+        disk.answer("rmdir", path, is_cut)
+    }
+
     fn list(&self, path: &Path) -> Result<Vec<String>, Error> {
         let disk = self.disk.lock();
         disk.check_power("list", path)?;

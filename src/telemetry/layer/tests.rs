@@ -230,6 +230,9 @@ impl Vfs for FullDisk {
     fn remove(&self, path: &Path) -> Result<(), Error> {
         Err(full(path))
     }
+    fn remove_dir(&self, path: &Path) -> Result<(), Error> {
+        Err(full(path))
+    }
     fn list(&self, path: &Path) -> Result<Vec<String>, Error> {
         Err(full(path))
     }
