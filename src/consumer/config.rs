@@ -58,7 +58,8 @@ pub enum AckPolicy {
 pub enum ReplayPolicy {
     /// As fast as possible.
     #[default]
-    Instant,
+    #[serde(rename = "instant")]
+    AtOnce,
     /// With the pauses they were published with.
     Original,
 }
