@@ -278,8 +278,13 @@ impl Records for FileStore {
             let marks = self.blocks[at].marks.as_deref().unwrap_or_default();
             let delta = behind.0 - base.0;
             let end = marks.partition_point(|mark| u64::from(mark.seq) < delta);
-            let start = marks.get(end.saturating_sub(stretch));
-            let from = start.map_or(base, |mark| Seq(base.0 + u64::from(mark.seq)));
+            if end == 0 {
+                // What was first in this block is gone, or nothing in it can be read.
+                behind = base;
+                continue;
+            }
+            let start = marks[end.saturating_sub(stretch)];
+            let from = Seq(base.0 + u64::from(start.seq));
             let offset = self.blocks[at].offset_before(from);
             found.clear();
             subjects.clear();

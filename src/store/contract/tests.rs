@@ -32,7 +32,7 @@ pub fn differential<H: Harness>(cases: u32, open: &mut dyn FnMut() -> H) {
     let config = Config {
         cases,
         failure_persistence: None,
-        max_shrink_iters: 2000,
+        max_shrink_iters: 300,
         ..Config::default()
     };
     let open = std::cell::RefCell::new(open);
