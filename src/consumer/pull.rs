@@ -76,10 +76,11 @@ impl PullRequest {
             });
         }
         let wire: Wire = json::parse(body, "", false).map_err(|error| {
-            let text = error.description;
-            text.strip_prefix("invalid JSON: ")
-                .unwrap_or(&text)
-                .to_owned()
+            // As the API says it, without what is the API's own.
+            let text = &*error.description;
+            let text = text.strip_prefix("invalid JSON: ").unwrap_or(text);
+            let end = text.find(" at offset ").unwrap_or(text.len());
+            text[..end].to_owned()
         })?;
         if wire.idle_heartbeat > 0 && wire.idle_heartbeat.saturating_mul(2) > wire.expires {
             return Err("heartbeat value too large".to_owned());
