@@ -21,6 +21,7 @@
 
 pub mod command;
 pub mod config;
+pub mod info;
 pub mod metadata;
 pub mod outcome;
 

@@ -65,7 +65,7 @@ fn finish(
     match put {
         Ok(true) => {
             delivery::add(replica, now, name, is_local);
-            replica.tell(action(replica, name, Action::Create));
+            tell(replica, name, Action::Create);
         }
         Ok(false) => delivery::update(replica, now, name),
         Err(_) => {}
@@ -97,8 +97,8 @@ pub fn delete_later(replica: &mut Replica, name: String) {
 
 fn finish_delete(replica: &mut Replica, name: &str, deleted: Result<bool, ApiError>, then: Then) {
     if deleted == Ok(true) {
+        tell(replica, name, Action::Delete);
         delivery::remove(replica, clock::now(), name, Closed::Deleted);
-        replica.tell(action(replica, name, Action::Delete));
     }
     then(replica, deleted);
 }
@@ -109,11 +109,14 @@ fn is_leader_only(config: &Config, retention: Retention) -> bool {
     !config.is_durable() && retention == Retention::Limits && forgets
 }
 
-fn action(replica: &Replica, name: &str, action: Action) -> Advisory {
-    Advisory::ConsumerAction {
-        stream: replica.handle.name.to_string(),
-        consumer: name.to_owned(),
-        action,
+/// Tells the account, unless the consumer is the server's own.
+fn tell(replica: &mut Replica, name: &str, action: Action) {
+    if replica.handle.is_public(name) {
+        replica.tell(Advisory::ConsumerAction {
+            stream: replica.handle.name.to_string(),
+            consumer: name.to_owned(),
+            action,
+        });
     }
 }
 

@@ -20,6 +20,7 @@ use bytes::Bytes;
 
 use super::advisories::{self, Advisory};
 use super::consumer_inbox;
+use super::handle::Visibility;
 use super::replica::Replica;
 use crate::clock::Timestamp;
 use crate::consumer::ack;
@@ -112,10 +113,15 @@ pub fn add(replica: &mut Replica, now: Timestamp, name: &str, is_local: bool) {
             burst_bytes,
         };
         let dispatcher = Dispatcher::new(now, &options, consumer, last);
-        let deliver_subject = consumer.config().deliver_subject.clone();
-        Some((dispatcher, Some(deliver_subject).filter(|s| !s.is_empty())))
+        let config = consumer.config();
+        let deliver_subject = Some(config.deliver_subject.clone()).filter(|s| !s.is_empty());
+        let seen = match config.direct {
+            true => Visibility::Inner,
+            false => Visibility::Public,
+        };
+        Some((dispatcher, deliver_subject, seen))
     });
-    let Some((dispatcher, watched)) = made else {
+    let Some((dispatcher, watched, seen)) = made else {
         return;
     };
     let name: Arc<str> = name.into();
@@ -134,7 +140,7 @@ pub fn add(replica: &mut Replica, now: Timestamp, name: &str, is_local: bool) {
     deliveries
         .runtimes
         .insert(Arc::clone(&name), Box::new(runtime));
-    replica.handle.note_consumer(&name, true);
+    replica.handle.note_consumer(&name, Some(seen));
     if is_push {
         on_interest(replica, &name);
     }
@@ -179,7 +185,7 @@ pub fn remove(replica: &mut Replica, now: Timestamp, name: &str, why: Closed) {
     if let Some(subject) = &runtime.watched {
         replica.site.unwatch(subject, &replica.handle.name, name);
     }
-    replica.handle.note_consumer(name, false);
+    replica.handle.note_consumer(name, None);
     let mut actions = Vec::new();
     runtime.dispatcher.close(why, &mut actions);
     for action in actions {

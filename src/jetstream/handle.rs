@@ -8,7 +8,7 @@
 //! Invariants: an answer to a proposal means synced and applied; a stream that stopped
 //! answers every question with `JetStream system temporarily unavailable`.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -52,7 +52,16 @@ pub struct StreamHandle {
     pub figures: Figures,
     config: RwLock<Arc<Config>>,
     /// Names of all consumers, also of those that are leader-only.
-    consumers: RwLock<HashSet<Box<str>>>,
+    consumers: RwLock<HashMap<Box<str>, Visibility>>,
+}
+
+/// Who gets to see a consumer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visibility {
+    /// Everybody.
+    Public,
+    /// Nobody: it is the server's own.
+    Inner,
 }
 
 impl StreamHandle {
@@ -86,27 +95,36 @@ impl StreamHandle {
 
     /// Whether there is such a consumer.
     pub fn has_consumer(&self, name: &str) -> bool {
-        self.consumers.read().contains(name)
+        self.consumers.read().contains_key(name)
+    }
+
+    /// Whether there is such a consumer that everybody sees.
+    pub fn is_public(&self, name: &str) -> bool {
+        self.consumers.read().get(name) == Some(&Visibility::Public)
     }
 
     /// Notes that a consumer is there, or is not any more; the replica calls it.
-    pub fn note_consumer(&self, name: &str, is_there: bool) {
+    pub fn note_consumer(&self, name: &str, seen: Option<Visibility>) {
         let mut consumers = self.consumers.write();
-        if is_there {
-            consumers.insert(name.into());
-        } else {
-            consumers.remove(name);
+        let before = match seen {
+            Some(seen) => consumers.insert(name.into(), seen),
+            None => consumers.remove(name),
+        };
+        if before == Some(Visibility::Public) {
+            self.figures.consumers.fetch_sub(1, Ordering::Relaxed);
+        }
+        if seen == Some(Visibility::Public) {
+            self.figures.consumers.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// The names of all consumers, sorted.
+    /// The names of the consumers that everybody sees, sorted.
     pub fn consumer_names(&self) -> Vec<String> {
-        let mut names: Vec<_> = self
-            .consumers
-            .read()
+        let consumers = self.consumers.read();
+        let public = consumers
             .iter()
-            .map(ToString::to_string)
-            .collect();
+            .filter(|(_, seen)| **seen == Visibility::Public);
+        let mut names: Vec<String> = public.map(|(name, _)| name.to_string()).collect();
         names.sort_unstable();
         names
     }
@@ -117,10 +135,6 @@ impl StreamHandle {
         self.figures
             .messages
             .store(state.messages, Ordering::Relaxed);
-        let consumers = machine.consumers().len() + machine.local_consumers().len();
-        self.figures
-            .consumers
-            .store(consumers as u64, Ordering::Relaxed);
         let before = self.figures.bytes.swap(state.bytes, Ordering::Relaxed);
         state.bytes.wrapping_sub(before).cast_signed()
     }

@@ -49,7 +49,6 @@ use self::meta_group::Meta;
 use self::streams::Streams;
 use self::subscriptions::{Queue, Request};
 use crate::api_error::{ApiError, table};
-use crate::clock;
 use crate::consumer;
 use crate::pubsub::internal;
 use crate::stream::command::Command;
@@ -101,6 +100,28 @@ impl JetStream {
             meta,
             changing: tokio::sync::Mutex::default(),
         })
+    }
+
+    /// Starts every stream that the meta group knows. A stream that cannot be started is
+    /// told and left as it is; how many those are.
+    pub async fn start_streams(&self) -> usize {
+        let mut failed = 0;
+        for (account, assigned) in self.meta.assigned() {
+            let name = assigned.config.name.clone();
+            let Some(site) = self.streams.account(&account) else {
+                tracing::warn!(
+                    account,
+                    stream = name,
+                    "the account of a stream is not configured"
+                );
+                continue;
+            };
+            if let Err(error) = self.streams.start(&site, assigned).await {
+                tracing::error!(account, stream = name, err = %error, "a stream does not start");
+                failed += 1;
+            }
+        }
+        failed
     }
 
     /// Answers requests to the API until the last sender of them has gone. Where requests
@@ -213,9 +234,8 @@ impl JetStream {
         if let Some(handle) = site.stream(&config.name) {
             return Ok(handle);
         }
-        let created = clock::now();
         let account = &site.account.name;
-        let assigned = self.meta.put(account, config.clone(), created).await?;
+        let assigned = self.meta.put(account, config.clone()).await?;
         let started = self.streams.start(site, assigned).await;
         let handle = match started {
             Ok(handle) => handle,

@@ -296,6 +296,7 @@ impl Replica {
                 break;
             }
         }
+        super::origin::end(&mut self);
         handle.mailbox.close();
         self.group.stop().await;
     }

@@ -24,6 +24,7 @@ use super::{delivery, ingest};
 use crate::clock::{self, Timestamp};
 use crate::consumer::dispatch::Closed;
 use crate::entropy::Random;
+use crate::filestore::{self, FileStore};
 use crate::pubsub::subscription::Subscription;
 use crate::raft::error::StartError as GroupError;
 use crate::raft::groups::{Groups, Storage as LogStorage};
@@ -164,14 +165,26 @@ impl Streams {
         config: Config,
         created: Timestamp,
     ) -> Result<(Machine, Option<Bytes>, LogStorage), StartError> {
-        let _ = (&self.vfs, id, &self.options.directory);
-        match config.storage {
-            Storage::Memory | Storage::File => {
-                let store = Box::new(MemoryStore::new());
-                let machine = Machine::new(config, store, created)?;
-                Ok((machine, None, LogStorage::Memory))
-            }
+        if config.storage == Storage::Memory {
+            let machine = Machine::new(config, Box::new(MemoryStore::new()), created)?;
+            return Ok((machine, None, LogStorage::Memory));
         }
+        let options = filestore::Options::new(self.options.directory.join("quarantine"));
+        let opened = FileStore::open(Arc::clone(&self.vfs), self.files(id), options);
+        let (store, restored) = opened.map_err(StartError::Store)?;
+        let Some(restored) = restored else {
+            let machine = Machine::new(config, Box::new(store), created)?;
+            return Ok((machine, None, LogStorage::Disk));
+        };
+        let state = Bytes::from(restored.state);
+        let restored = Machine::restore(&state, Box::new(store));
+        let (machine, position) = restored.map_err(StartError::Checkpoint)?;
+        Ok((machine, Some(position), LogStorage::Disk))
+    }
+
+    /// Where the files of a group lie: names never become paths.
+    fn files(&self, id: GroupId) -> PathBuf {
+        self.options.directory.join("groups").join(id.0.to_string())
     }
 
     /// A stream has other subjects: its subscriptions follow.
@@ -212,6 +225,23 @@ impl Streams {
         site.remove(&handle.name);
         if forget && let Err(error) = self.groups.drop_group(handle.group).await {
             tracing::error!(stream = &*handle.name, err = %error, "forget a stream's log");
+        }
+        if forget && handle.config().storage == Storage::File {
+            self.remove_files(handle.group);
+        }
+    }
+
+    /// Removes the files of a group that the meta group has forgotten.
+    fn remove_files(&self, id: GroupId) {
+        let directory = self.files(id);
+        let removed = self.vfs.list(&directory).and_then(|names| {
+            names
+                .iter()
+                .try_for_each(|name| self.vfs.remove(&directory.join(name)))?;
+            self.vfs.remove_dir(&directory)
+        });
+        if let Err(error) = removed {
+            tracing::error!(group = id.0, err = %error, "remove the files of a stream");
         }
     }
 

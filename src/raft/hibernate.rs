@@ -22,7 +22,6 @@
 //! latest when openraft drops its [`Answer`]. Asleep, a group has no task and no timer.
 
 use std::collections::VecDeque;
-use std::future::Future;
 use std::sync::{Arc, Weak};
 
 use openraft::Raft;
@@ -189,33 +188,30 @@ impl<M: StateMachine> Inner<M> {
 }
 
 /// Drives one instance after the other, until there is nothing to do.
-fn drive<M: StateMachine>(
-    group: Weak<Inner<M>>,
-    news: Arc<Notify>,
-) -> impl Future<Output = ()> + Send {
-    async move {
-        loop {
-            let raft = {
-                let Some(inner) = group.upgrade() else { return };
-                match inner.start_openraft().await {
-                    Ok(raft) => raft,
-                    Err(err) => return inner.fall_asleep_refusing(err),
-                }
-            };
-            let end = use_up(&group, &news, &raft).await;
-            if let Err(err) = raft.shutdown().await {
-                tracing::warn!(%err, "openraft ended badly");
-            }
-            drop(raft);
+async fn drive<M: StateMachine>(group: Weak<Inner<M>>, news: Arc<Notify>) {
+    loop {
+        let raft = {
             let Some(inner) = group.upgrade() else { return };
-            match end {
-                End::Stopped => return,
-                End::Idle if inner.fall_asleep() => return,
-                End::Idle => {}
-                End::Failed(fatal) => {
-                    inner.give_up(fatal);
-                    return inner.fall_asleep_refusing(ProposeError::Stopped);
-                }
+            match inner.start_openraft().await {
+                Ok(raft) => raft,
+                Err(err) => return inner.fall_asleep_refusing(err),
+            }
+        };
+        let end = use_up(&group, &news, &raft).await;
+        if let Err(err) = raft.shutdown().await {
+            tracing::warn!(%err, "openraft ended badly");
+        }
+        drop(raft);
+        let Some(inner) = group.upgrade() else { return };
+        let stopped = inner.desk.lock().power == Power::Stopped;
+        match end {
+            End::Idle if inner.fall_asleep() => return,
+            End::Idle => {}
+            End::Stopped => return,
+            End::Failed(_) if stopped => return,
+            End::Failed(fatal) => {
+                inner.give_up(fatal);
+                return inner.fall_asleep_refusing(ProposeError::Stopped);
             }
         }
     }

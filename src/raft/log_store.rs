@@ -235,6 +235,16 @@ impl LogStore {
         self.write_durably(Write::AcceptDamage { group }).await
     }
 
+    /// Records how far the log is committed.
+    #[cfg(test)]
+    pub fn write_committed(&self, committed: Option<LogId>) {
+        let write = Write::Committed {
+            group: self.shared.group,
+            log_id: committed.as_ref().map(convert::log_id_to_wal),
+        };
+        self.shared.below.write(write, None).expect("room");
+    }
+
     /// All entries of the range, whatever their size.
     fn all_entries(&self, mut range: Range<u64>) -> io::Result<Vec<Entry>> {
         let mut entries = self.entries(range.clone(), CHUNK_BYTES_MAX)?;

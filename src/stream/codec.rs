@@ -13,12 +13,11 @@ use serde::de::DeserializeOwned;
 
 use super::command::{Command, Copy, Publish};
 use crate::clock::Timestamp;
-use crate::consumer::command::Command as ConsumerCommand;
+use crate::consumer::codec::{decode_command, encode_command};
 use crate::pb::stream as pb;
 use crate::state_machine::DecodeError;
 use crate::store::message::Seq;
 use pb::command::Kind;
-use pb::consumer_command::Kind as ConsumerKind;
 
 /// The field of `Commands` that holds the commands.
 const COMMANDS: u32 = 1;
@@ -87,7 +86,7 @@ fn to_pb(command: &Command) -> Kind {
         }
         Command::Consumer { name, command } => Kind::Consumer(pb::ConsumerCommand {
             name: name.clone(),
-            kind: Some(consumer_to_pb(command)),
+            command: Some(encode_command(command.clone())),
         }),
     }
 }
@@ -127,61 +126,12 @@ fn from_pb(kind: Kind) -> Result<Command, DecodeError> {
         },
         Kind::Consumer(command) => Command::Consumer {
             name: name(command.name)?,
-            command: consumer_from_pb(
+            command: decode_command(
                 command
-                    .kind
-                    .ok_or_else(|| missing("kind of consumer command"))?,
+                    .command
+                    .ok_or_else(|| missing("consumer's command"))?,
             )?,
         },
-    })
-}
-
-fn consumer_to_pb(command: &ConsumerCommand) -> ConsumerKind {
-    let nanos = |time: &Timestamp| time.unix_nanos();
-    match command {
-        ConsumerCommand::Deliver(seqs) => ConsumerKind::Deliver(pb::Deliver {
-            seqs: seqs.iter().map(|seq| seq.0).collect(),
-        }),
-        ConsumerCommand::Ack(seq) => ConsumerKind::Ack(seq.0),
-        ConsumerCommand::Nak { seq, not_before } => ConsumerKind::Nak(pb::Nak {
-            seq: seq.0,
-            not_before: not_before.as_ref().map(nanos),
-        }),
-        ConsumerCommand::Progress(seq) => ConsumerKind::Progress(seq.0),
-        ConsumerCommand::Terminate { seq, reason } => ConsumerKind::Terminate(pb::Terminate {
-            seq: seq.0,
-            reason: reason.clone(),
-        }),
-        ConsumerCommand::Exhausted(seq) => ConsumerKind::Exhausted(seq.0),
-        ConsumerCommand::Pause(until) => ConsumerKind::Pause(pb::Pause {
-            until: until.as_ref().map(nanos),
-        }),
-        ConsumerCommand::Reset(seq) => ConsumerKind::Reset(pb::Reset {
-            seq: seq.map(|seq| seq.0),
-        }),
-    }
-}
-
-fn consumer_from_pb(kind: ConsumerKind) -> Result<ConsumerCommand, DecodeError> {
-    Ok(match kind {
-        ConsumerKind::Deliver(deliver) => {
-            ConsumerCommand::Deliver(deliver.seqs.into_iter().map(Seq).collect())
-        }
-        ConsumerKind::Ack(number) => ConsumerCommand::Ack(seq(number)?),
-        ConsumerKind::Nak(nak) => ConsumerCommand::Nak {
-            seq: seq(nak.seq)?,
-            not_before: nak.not_before.map(Timestamp::from_unix_nanos),
-        },
-        ConsumerKind::Progress(number) => ConsumerCommand::Progress(seq(number)?),
-        ConsumerKind::Terminate(terminate) => ConsumerCommand::Terminate {
-            seq: seq(terminate.seq)?,
-            reason: terminate.reason,
-        },
-        ConsumerKind::Exhausted(number) => ConsumerCommand::Exhausted(seq(number)?),
-        ConsumerKind::Pause(pause) => {
-            ConsumerCommand::Pause(pause.until.map(Timestamp::from_unix_nanos))
-        }
-        ConsumerKind::Reset(reset) => ConsumerCommand::Reset(reset.seq.map(Seq)),
     })
 }
 
@@ -229,6 +179,7 @@ fn not_empty(bytes: Bytes, what: &str) -> Result<Bytes, DecodeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::consumer::command::Command as ConsumerCommand;
     use crate::consumer::config::Config as ConsumerConfig;
     use crate::stream::config::Config;
 

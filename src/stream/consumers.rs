@@ -7,28 +7,43 @@
 //! The same type holds the replicated consumers and, apart from them, the leader's own
 //! (ephemeral ones that no log knows).
 //!
-//! Invariants: the tree has exactly the filters of the consumers that are there; a consumer
-//! is told once of a message, however many of its filters match; `woken` holds no slot
-//! twice. Absent: what a consumer does with what it is told.
+//! A consumer whose filters have changed while messages were pending is still told of what
+//! its former filters match, so that it hears when one of those goes.
+//!
+//! Invariants: the tree has exactly the filters of the consumers that are there, present
+//! and former; a consumer is told once of a message, however many of its filters match;
+//! `woken` holds no slot twice. Absent: what a consumer does with what it is told.
 
 use std::collections::BTreeMap;
 
-use crate::clock::Timestamp;
 use crate::consumer::replica::Consumer;
 use crate::store::message::Seq;
 use crate::subject::sublist::Sublist;
+
+/// A consumer that gets more filters than this with its former ones is told of everything.
+const FILTERS_MAX: usize = 1024;
 
 /// A consumer and what the stream remembers about it.
 #[derive(Debug)]
 pub struct Member {
     /// Its name.
     pub name: String,
-    /// When it was made.
-    pub created: Timestamp,
     /// The consumer.
     pub consumer: Consumer,
+    /// What it is in the tree with: its filters and former ones.
     filters: Vec<Box<[u8]>>,
+    /// Some of them are former ones.
+    has_former: bool,
     woken: bool,
+}
+
+impl Member {
+    /// The filters it is told of beside its own.
+    pub(super) fn former(&self) -> impl Iterator<Item = &[u8]> {
+        let own = filters_of(&self.consumer);
+        let filters = self.filters.iter().map(|filter| &**filter);
+        filters.filter(move |filter| !own.iter().any(|other| **other == **filter))
+    }
 }
 
 /// Consumers by name and filter.
@@ -42,6 +57,8 @@ pub struct Consumers {
     matching: Vec<usize>,
     /// Slots told of something new since the last [`Consumers::drain_woken`].
     woken: Vec<usize>,
+    /// How many have former filters.
+    with_former: usize,
     /// How many are `direct`: mirrors and sources elsewhere read by them.
     direct: usize,
 }
@@ -56,6 +73,7 @@ impl Consumers {
             by_filter: Sublist::new(),
             matching: Vec::new(),
             woken: Vec::new(),
+            with_former: 0,
             direct: 0,
         }
     }
@@ -93,18 +111,19 @@ impl Consumers {
             .filter_map(|slot| self.slots.get(*slot)?.as_ref())
     }
 
-    /// Adds one under a name that is free.
-    pub(super) fn insert(&mut self, name: String, created: Timestamp, consumer: Consumer) {
+    /// Adds one under a name that is free, with the former filters that it had.
+    pub(super) fn insert(&mut self, name: String, consumer: Consumer, former: Vec<Box<[u8]>>) {
         debug_assert!(!self.by_name.contains_key(&name), "the name is free");
         let slot = self.free.pop().unwrap_or(self.slots.len());
         let member = Member {
-            filters: filters_of(&consumer),
+            has_former: !former.is_empty(),
+            filters: united(filters_of(&consumer), former),
             name: name.clone(),
-            created,
             consumer,
             woken: false,
         };
         self.direct += usize::from(member.consumer.config().direct);
+        self.with_former += usize::from(member.has_former);
         for filter in &member.filters {
             self.by_filter.insert(filter, None, slot as u64);
         }
@@ -124,6 +143,7 @@ impl Consumers {
             self.by_filter.remove(filter, None, &(slot as u64));
         }
         self.direct -= usize::from(member.consumer.config().direct);
+        self.with_former -= usize::from(member.has_former);
         self.woken.retain(|other| *other != slot);
         self.free.push(slot);
         Some(member)
@@ -140,7 +160,18 @@ impl Consumers {
         self.direct -= usize::from(member.consumer.config().direct);
         let result = change(&mut member.consumer);
         self.direct += usize::from(member.consumer.config().direct);
-        let filters = filters_of(&member.consumer);
+        let mut filters = filters_of(&member.consumer);
+        self.with_former -= usize::from(member.has_former);
+        member.has_former = false;
+        if filters != member.filters && member.consumer.num_ack_pending() > 0 {
+            let own = filters.clone();
+            filters = united(filters, member.filters.clone());
+            if filters.len() > FILTERS_MAX.max(own.len()) {
+                filters = everything();
+            }
+            member.has_former = filters != own;
+        }
+        self.with_former += usize::from(member.has_former);
         if filters != member.filters {
             for filter in &member.filters {
                 self.by_filter.remove(filter, None, &(slot as u64));
@@ -156,7 +187,13 @@ impl Consumers {
 
     /// Whether anyone wants messages on this subject.
     pub fn has_interest(&self, subject: &[u8]) -> bool {
-        self.by_filter.has_interest(subject)
+        match self.with_former {
+            0 => self.by_filter.has_interest(subject),
+            _ => self.by_filter.any(subject, |slot| {
+                self.member(*slot)
+                    .is_some_and(|member| member.consumer.wants(subject))
+            }),
+        }
     }
 
     /// Whether no one, but for `except`, needs this message any more. Asks until one does.
@@ -171,8 +208,10 @@ impl Consumers {
     /// Whether someone other than `name`, and not for a mirror or source, wants the subject.
     pub(super) fn is_taken_besides(&self, subject: &[u8], name: &str) -> bool {
         self.by_filter.any(subject, |slot| {
-            self.member(*slot)
-                .is_some_and(|member| member.name != name && !member.consumer.config().direct)
+            self.member(*slot).is_some_and(|member| {
+                let consumer = &member.consumer;
+                member.name != name && !consumer.config().direct && consumer.wants(subject)
+            })
         })
     }
 
@@ -256,11 +295,26 @@ impl Default for Consumers {
     }
 }
 
-/// The filters as the match tree takes them.
+/// The filters as the match tree takes them, sorted.
 fn filters_of(consumer: &Consumer) -> Vec<Box<[u8]>> {
-    let filters = consumer.config().filters();
-    match filters.is_all() {
-        true => vec![b">"[..].into()],
-        false => [filters.literals(), filters.patterns()].concat(),
+    let filters = consumer.filters();
+    if filters.is_all() {
+        return everything();
+    }
+    united(filters.literals().to_vec(), filters.patterns().to_vec())
+}
+
+fn everything() -> Vec<Box<[u8]>> {
+    vec![b">"[..].into()]
+}
+
+/// All of both, sorted and each once.
+fn united(mut filters: Vec<Box<[u8]>>, others: Vec<Box<[u8]>>) -> Vec<Box<[u8]>> {
+    filters.extend(others);
+    filters.sort_unstable();
+    filters.dedup();
+    match filters.iter().any(|filter| **filter == *b">") {
+        true => everything(),
+        false => filters,
     }
 }

@@ -63,7 +63,6 @@ impl FakeStore {
 impl MsgStore for FakeStore {
     fn state(&self) -> State {
         let first = self.messages.values().next();
-        let subjects: BTreeSet<&Bytes> = self.messages.values().map(|m| &m.subject).collect();
         State {
             messages: self.messages.len() as u64,
             bytes: self.bytes,
@@ -71,7 +70,7 @@ impl MsgStore for FakeStore {
             first_time: first.map_or(Timestamp::default(), |message| message.time),
             last_seq: self.last,
             last_time: self.last_time,
-            subjects: subjects.len() as u64,
+            subjects: 0, // nobody asks
         }
     }
 

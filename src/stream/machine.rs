@@ -21,7 +21,7 @@ use super::ttl::Lifetimes;
 use crate::clock::Timestamp;
 use crate::consumer::command::Command as ConsumerCommand;
 use crate::consumer::config::Config as ConsumerConfig;
-use crate::consumer::outcome::Outcome as ConsumerOutcome;
+use crate::consumer::outcome::{Kind, Outcome as ConsumerOutcome};
 use crate::consumer::replica::Consumer;
 use crate::state_machine::{Checkpoint, DecodeError, MachineError, StateMachine};
 use crate::store::error::Error;
@@ -71,6 +71,7 @@ impl Followers {
     pub(super) fn on_removed(&mut self, seq: Seq, subject: &[u8], cause: Cause) {
         self.removed += 1;
         self.lifetimes.remove(seq);
+        let before = self.effects.len();
         let effects = &mut self.effects;
         let mut terminated = |consumer: &str| {
             effects.push(Effect::Terminated {
@@ -81,6 +82,10 @@ impl Followers {
         };
         self.consumers.on_removed(seq, subject, &mut terminated);
         self.local.on_removed(seq, subject, &mut terminated);
+        if self.effects.len() > before + 1 {
+            // The same order on every replica, whatever slots its consumers have.
+            self.effects[before..].sort_by(|a, b| a.consumer().cmp(&b.consumer()));
+        }
     }
 }
 
@@ -294,7 +299,7 @@ impl Machine {
         config: ConsumerConfig,
     ) -> Result<Answer, Error> {
         let consumers = &mut self.followers.consumers;
-        let before = consumers.get(&name).map(|m| m.consumer.config().filters());
+        let before = consumers.get(&name).map(|m| m.consumer.filters().clone());
         let created = put(consumers, now, name, config, &mut *self.store)?;
         if let Some(before) = before {
             self.drop_unneeded(&before, Unwanted::Go)?;
@@ -306,7 +311,7 @@ impl Machine {
         let Some(member) = self.followers.consumers.remove(name) else {
             return Ok(Answer::ConsumerDeleted(false));
         };
-        self.drop_unneeded(&member.consumer.config().filters(), Unwanted::Go)?;
+        self.drop_unneeded(member.consumer.filters(), Unwanted::Go)?;
         Ok(Answer::ConsumerDeleted(true))
     }
 
@@ -320,8 +325,15 @@ impl Machine {
             return Ok(Answer::NoConsumer);
         };
         let outcome = member.consumer.apply(now, command, &mut *self.store)?;
-        if self.config.retention != Retention::Limits && !outcome.released.is_empty() {
-            self.release(name, &outcome.released)?;
+        if self.config.retention != Retention::Limits {
+            match outcome.kind {
+                // It may have jumped over messages without taking them.
+                Kind::Reset => {
+                    let filters = member.consumer.filters().clone();
+                    self.drop_unneeded(&filters, Unwanted::Go)?;
+                }
+                _ => self.release(name, &outcome.released)?,
+            }
         }
         Ok(Answer::Consumer(outcome))
     }
@@ -342,7 +354,7 @@ fn put(
         return Ok(false);
     }
     let consumer = Consumer::create(now, config, store)?;
-    consumers.insert(name, now, consumer);
+    consumers.insert(name, consumer, Vec::new());
     Ok(true)
 }
 

@@ -9,6 +9,8 @@ use super::config::{Config, Discard, Retention};
 use super::outcome::{Answer, Full, PublishError};
 use super::ttl::Ttl;
 use crate::clock::Timestamp;
+use crate::consumer::command::Command as ConsumerCommand;
+use crate::consumer::config::{AckPolicy, Config as ConsumerConfig, DeliverPolicy};
 use crate::protocol::headers::find;
 use crate::store::message::{Message, Seq};
 use crate::subject::filters::Filters;
@@ -29,8 +31,24 @@ pub struct Model {
     ids: Vec<(Bytes, Timestamp, Seq)>,
     last_id: Bytes,
     origins: Vec<(String, Seq)>,
-    /// Filters of the consumers there are.
-    pub interest: Vec<(String, Filters)>,
+    pub consumers: Vec<ModelConsumer>,
+}
+
+/// A consumer that gets messages in order and acknowledges one by one.
+#[derive(Debug)]
+pub struct ModelConsumer {
+    pub name: String,
+    filters: Filters,
+    acks: bool,
+    next: Seq,
+    pending: Vec<Seq>,
+}
+
+impl ModelConsumer {
+    fn needs(&self, message: &Message) -> bool {
+        self.filters.matches(&message.subject)
+            && (message.seq >= self.next || self.pending.contains(&message.seq))
+    }
 }
 
 impl Model {
@@ -42,20 +60,21 @@ impl Model {
             ids: Vec::new(),
             last_id: Bytes::new(),
             origins: Vec::new(),
-            interest: Vec::new(),
+            consumers: Vec::new(),
         }
     }
 
-    pub fn messages(&self) -> Vec<Message> {
-        self.held.iter().map(|held| held.message.clone()).collect()
+    pub fn messages(&self) -> impl Iterator<Item = &Message> {
+        self.held.iter().map(|held| &held.message)
     }
 
     pub fn bytes(&self) -> u64 {
         self.held.iter().map(|held| size(&held.message)).sum()
     }
 
-    pub fn apply(&mut self, now: Timestamp, command: Command) -> Answer {
-        match command {
+    /// What the command is answered; none where that is the consumer's business.
+    pub fn apply(&mut self, now: Timestamp, command: Command) -> Option<Answer> {
+        let answer = match command {
             Command::Publish(publish) => self.publish(now, &publish),
             Command::Copy(copy) => self.copy(now, &copy),
             Command::Tick => self.tick(now),
@@ -70,8 +89,97 @@ impl Model {
                 self.held.retain(|held| held.message.seq != seq);
                 Answer::Deleted(self.held.len() < before)
             }
+            Command::PutConsumer { name, config } => self.put_consumer(name, &config),
+            Command::DeleteConsumer { name } => {
+                let before = self.consumers.len();
+                self.consumers.retain(|consumer| consumer.name != name);
+                Answer::ConsumerDeleted(self.consumers.len() < before)
+            }
+            Command::Consumer { name, command } => {
+                self.consumer(&name, command);
+                self.drop_unneeded();
+                return None;
+            }
+        };
+        self.drop_unneeded();
+        Some(answer)
+    }
+
+    /// What is there in an interest stream is needed by somebody.
+    fn drop_unneeded(&mut self) {
+        if self.config.retention == Retention::Interest {
+            let consumers = &self.consumers;
+            self.held
+                .retain(|held| consumers.iter().any(|c| c.needs(&held.message)));
+        }
+        for consumer in &mut self.consumers {
+            let there = |seq: &Seq| self.held.iter().any(|held| held.message.seq == *seq);
+            consumer.pending.retain(there);
+        }
+    }
+
+    fn put_consumer(&mut self, name: String, config: &ConsumerConfig) -> Answer {
+        let filters = config.filters();
+        if let Some(consumer) = self.consumers.iter_mut().find(|c| c.name == name) {
+            consumer.filters = filters;
+            return Answer::ConsumerPut { created: false };
+        }
+        self.consumers.push(ModelConsumer {
+            name,
+            filters,
+            acks: config.ack_policy == AckPolicy::Explicit,
+            next: match config.deliver_policy {
+                DeliverPolicy::New => self.last.next(),
+                _ => Seq(1),
+            },
+            pending: Vec::new(),
+        });
+        Answer::ConsumerPut { created: true }
+    }
+
+    fn consumer(&mut self, name: &str, command: ConsumerCommand) {
+        let Some(consumer) = self.consumers.iter_mut().find(|c| c.name == name) else {
+            return;
+        };
+        match command {
+            ConsumerCommand::Deliver(seqs) => {
+                for seq in seqs {
+                    let ahead = |h: &&Held| {
+                        h.message.seq >= consumer.next
+                            && consumer.filters.matches(&h.message.subject)
+                    };
+                    let next = self.held.iter().find(ahead).map(|h| h.message.seq);
+                    if next == Some(seq) {
+                        consumer.next = seq.next();
+                        if consumer.acks {
+                            consumer.pending.push(seq);
+                        }
+                    }
+                }
+            }
+            ConsumerCommand::Ack(seq) => {
+                let was_pending = consumer.pending.contains(&seq);
+                consumer.pending.retain(|pending| *pending != seq);
+                if was_pending && self.config.retention == Retention::WorkQueue {
+                    self.held.retain(|held| held.message.seq != seq);
+                }
+            }
             other => panic!("not in the model: {other:?}"),
         }
+    }
+
+    /// How much is ahead of each consumer, and how much it has not acknowledged.
+    pub fn pending(&self) -> Vec<(String, u64, u64)> {
+        let figures = |consumer: &ModelConsumer| {
+            let ahead = self.held.iter().filter(|held| {
+                held.message.seq >= consumer.next && consumer.filters.matches(&held.message.subject)
+            });
+            let pending = consumer.pending.len() as u64;
+            (consumer.name.clone(), ahead.count() as u64, pending)
+        };
+        let mut all: Vec<_> = self.consumers.iter().map(figures).collect();
+        all.sort();
+        all
     }
 
     fn publish(&mut self, now: Timestamp, publish: &Publish) -> Answer {
@@ -220,7 +328,7 @@ impl Model {
             self.ids.push((self.last_id.clone(), now, seq));
         }
         if self.config.retention == Retention::Interest
-            && !self.interest.iter().any(|(_, f)| f.matches(&subject))
+            && !self.consumers.iter().any(|c| c.filters.matches(&subject))
         {
             return Answer::Skipped(seq);
         }
@@ -351,6 +459,24 @@ impl Model {
         ended.sort_unstable();
         ended.into_iter().for_each(|(_, seq)| self.expire(now, seq));
         Answer::Ticked
+    }
+
+    /// When the next message goes by age or lifetime.
+    pub fn due(&self) -> Option<Timestamp> {
+        let age = |held: &Held| {
+            (self.config.max_age > 0)
+                .then_some(self.config.max_age)
+                .filter(|_| held.ttl != Ttl::Never)
+        };
+        let life = |held: &Held| match held.ttl {
+            Ttl::Seconds(seconds) => Some(i64::try_from(seconds).unwrap() * SECOND),
+            _ => None,
+        };
+        let ends = self.held.iter().filter_map(|held| {
+            let span = age(held).into_iter().chain(life(held)).min()?;
+            Some(held.message.time.unix_nanos() + span)
+        });
+        ends.min().map(Timestamp::from_unix_nanos)
     }
 
     fn expire(&mut self, now: Timestamp, seq: Seq) {

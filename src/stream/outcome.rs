@@ -77,6 +77,16 @@ pub enum Effect {
     },
 }
 
+impl Effect {
+    /// The consumer it is about.
+    pub fn consumer(&self) -> Option<&str> {
+        match self {
+            Effect::Republish(_) => None,
+            Effect::Terminated { consumer, .. } => Some(consumer),
+        }
+    }
+}
+
 /// A message just stored, as it was stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stored {

@@ -37,6 +37,9 @@ impl Machine {
             return self.remove_below(first, Cause::Deleted);
         }
         let below = below.unwrap_or(end);
+        if let Some(subject) = filters.only_literal() {
+            return self.purge_subject(subject, below, left);
+        }
         let mut purged = 0;
         let mut from = Seq(1);
         while left > 0 {
@@ -47,6 +50,19 @@ impl Machine {
                 purged += u64::from(self.remove(seq, false, Cause::Deleted)?);
                 left = left.saturating_sub(1);
             }
+        }
+        Ok(purged)
+    }
+
+    /// Removes the first `left` messages of a subject that are below `below`.
+    fn purge_subject(&mut self, subject: &[u8], below: Seq, left: u64) -> Result<u64, Error> {
+        let mut purged = 0;
+        while purged < left
+            && let Some(state) = self.store.subject(subject)?
+            && state.first < below
+            && self.remove(state.first, false, Cause::Deleted)?
+        {
+            purged += 1;
         }
         Ok(purged)
     }

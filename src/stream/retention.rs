@@ -14,7 +14,6 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 
 use super::config::{Config, Retention};
-use super::dedup::Dedup;
 use super::headers;
 use super::machine::{Machine, Rules};
 use super::outcome::{Answer, Cause};
@@ -155,6 +154,9 @@ impl Machine {
 
     /// A consumer needs these messages no more.
     pub(super) fn release(&mut self, consumer: &str, released: &[Seq]) -> Result<(), Error> {
+        if released.is_empty() {
+            return Ok(());
+        }
         let consumers = &self.followers.consumers;
         let is_direct = |name| {
             let member = consumers.get(name);
@@ -237,7 +239,7 @@ impl Machine {
 
     /// Does what is due by `now`.
     pub(super) fn tick(&mut self, now: Timestamp) -> Result<(), Error> {
-        Dedup::expire(&mut self.dedup, now);
+        self.dedup.expire(now);
         self.timing.ticked = now;
         self.timing.more = false;
         self.expire_by_age(now)?;
@@ -359,9 +361,10 @@ impl Machine {
         if self.rules.max_age == 0 || state.messages == 0 {
             return None;
         }
-        let oldest = match state.first_seq < self.timing.aged_to {
-            true => self.timing.oldest,
-            false => state.first_time,
+        let oldest = match self.timing.aged_to {
+            to if to <= state.first_seq => state.first_time,
+            to if to <= state.last_seq => self.timing.oldest,
+            _ => return None,
         };
         Some(Timestamp::from_unix_nanos(
             oldest.unix_nanos().saturating_add(self.rules.max_age),

@@ -31,8 +31,8 @@ impl Machine {
             member.consumer.encode(&mut state);
             pb::Consumer {
                 name: member.name.clone(),
-                created: member.created.unix_nanos(),
                 state: state.into(),
+                former_filters: member.former().map(Bytes::copy_from_slice).collect(),
             }
         });
         pb::State {
@@ -62,9 +62,12 @@ impl Machine {
             if consumers.get(&consumer.name).is_some() {
                 return Err(DecodeError("a consumer occurs twice".to_owned()));
             }
-            let created = Timestamp::from_unix_nanos(consumer.created);
             let restored = Consumer::decode(&consumer.state)?;
-            consumers.insert(consumer.name, created, restored);
+            let former = consumer
+                .former_filters
+                .iter()
+                .map(|filter| filter[..].into());
+            consumers.insert(consumer.name, restored, former.collect());
         }
         let machine = Machine {
             rules: Rules::of(&config),

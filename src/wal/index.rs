@@ -737,3 +737,6 @@ impl Index {
 
 /// More entries than this are not in one damaged batch.
 const LOST_MAX: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests;

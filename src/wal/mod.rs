@@ -23,6 +23,7 @@
 
 pub mod batch;
 pub mod error;
+pub mod identity;
 pub mod index;
 pub mod page;
 pub mod purge;
@@ -467,5 +468,7 @@ impl Drop for Owner {
     }
 }
 
+#[cfg(test)]
+mod crash_tests;
 #[cfg(test)]
 mod tests;

@@ -553,6 +553,13 @@ impl Chain {
         let tail = self.tail.as_ref().map(|tail| tail.seq);
         let after = tail.map_or(self.oldest, |tail| tail + 1);
         self.next_seq = after;
+        // The last batch is applied later; what it remembers is known now.
+        for record in self.tail.iter().flat_map(|tail| &tail.records) {
+            let is_scar = record.header.kind == Kind::Scar;
+            if let Some(scar) = is_scar.then(|| Scar::parse(record)).flatten() {
+                self.new_damage.remove(&scar.seq);
+            }
+        }
         let mut broken = std::mem::take(&mut self.broken);
         broken.retain(|found| found.seq >= after);
         broken.sort_by_key(|found| found.seq);

@@ -81,7 +81,8 @@ fn figures() {
         idle: Duration::from_millis(5),
         ..Options::new(1)
     };
-    let groups = Groups::open(log.clone(), options, 1).expect("threads");
+    let threads = Shards::start("stream", 1, || async {}).expect("threads");
+    let groups = Groups::open(log.clone(), options, threads).expect("threads");
     for (id, what, storage) in [(1, "disk", Storage::Disk), (2, "memory", Storage::Memory)] {
         let (toy, position) = Toy::open(&ToyDisk::default());
         let group = groups.start(GroupId(id), toy, position, storage);

@@ -1,13 +1,20 @@
 //! Generated histories: machine and model agree after every command, and a machine restored
 //! from a checkpoint goes on as the one that wrote it.
 
+use std::ops::ControlFlow;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::consumer::command::Command as ConsumerCommand;
+use crate::consumer::config::{AckPolicy, Config as ConsumerConfig, DeliverPolicy};
+use crate::store::memory::MemoryStore;
+use crate::store::message::MessageRef;
 use crate::stream::command::Copy;
-use crate::stream::config::{Discard, StreamSource};
+use crate::stream::config::{Discard, Retention, StreamSource};
 use crate::stream::fake_store::Kept;
 use crate::stream::model::Model;
+use crate::subject::filters::Filters;
 
 /// Picks from a number, so that a history is a list of numbers and cheap to make and shrink.
 struct Picks(u64);
@@ -55,6 +62,12 @@ fn some_config(number: u64) -> Config {
         name: name.to_owned(),
         ..StreamSource::default()
     };
+    config.retention = picks.of(&[
+        Retention::Limits,
+        Retention::Limits,
+        Retention::Interest,
+        Retention::WorkQueue,
+    ]);
     match picks.below(6) {
         0 => config.mirror = Some(origin("M")),
         1 | 2 => config.sources = vec![origin("A"), origin("B")],
@@ -119,8 +132,52 @@ fn some_headers(picks: &mut Picks, last: Seq) -> Bytes {
     headers(&fields)
 }
 
+fn some_consumer_command(picks: &mut Picks, config: &Config, last: Seq) -> Command {
+    // The consumers of a work queue share no messages.
+    let (name, filter) = match config.retention {
+        Retention::WorkQueue => picks.of(&[("c0", "s.a"), ("c1", "s.b")]),
+        _ => (
+            picks.of(&["c0", "c1", "c2"]),
+            picks.of(&["s.a", "s.b", "s.*", ""]),
+        ),
+    };
+    let name = name.to_owned();
+    let near = |picks: &mut Picks| Seq((last.0 + 1).saturating_sub(picks.below(6)).max(1));
+    let command = match picks.below(8) {
+        0 | 1 => {
+            let config = Box::new(ConsumerConfig {
+                durable_name: name.clone(),
+                filter_subject: filter.to_owned(),
+                deliver_policy: match config.retention {
+                    Retention::WorkQueue => DeliverPolicy::All,
+                    _ => picks.of(&[DeliverPolicy::All, DeliverPolicy::New]),
+                },
+                // It stays as it is for a name, as it has to.
+                ack_policy: match &*name {
+                    "c2" => AckPolicy::None,
+                    _ => AckPolicy::Explicit,
+                },
+                max_deliver: -1,
+                max_ack_pending: -1,
+                ..ConsumerConfig::default()
+            });
+            return Command::PutConsumer { name, config };
+        }
+        2 if picks.below(2) == 0 => return Command::DeleteConsumer { name },
+        2..=4 => {
+            let from = near(picks);
+            ConsumerCommand::Deliver((from.0..=last.0).map(Seq).collect())
+        }
+        _ => ConsumerCommand::Ack(near(picks)),
+    };
+    Command::Consumer { name, command }
+}
+
 fn some_command(number: u64, now: Timestamp, config: &Config, last: Seq) -> Command {
     let mut picks = Picks(number);
+    if picks.below(3) == 0 {
+        return some_consumer_command(&mut picks, config, last);
+    }
     let copies = config.mirror.is_some() || !config.sources.is_empty();
     let subject = Bytes::from(picks.of(&["s.a", "s.a", "s.b", "s.c.d"]));
     let payload = Bytes::from(picks.of(&["", "x", "0123456789", "01234567890123456789"]));
@@ -157,6 +214,7 @@ fn some_command(number: u64, now: Timestamp, config: &Config, last: Seq) -> Comm
     }
 }
 
+/// A machine over a store whose checkpoints the test can look at.
 struct World {
     machine: Machine,
     kept: Kept,
@@ -188,59 +246,97 @@ impl World {
     }
 }
 
-/// Commands go through their bytes, as they do in a log.
-fn through_bytes(command: &Command) -> Command {
+/// A command as an entry of a log has it.
+fn entry(command: &Command) -> Bytes {
     let mut bytes = Vec::new();
     Machine::encode(std::slice::from_ref(command), &mut bytes);
-    let mut decoded = Machine::decode(&bytes.into()).unwrap();
-    assert_eq!(decoded.len(), 1);
-    assert_eq!(decoded[0], *command);
-    decoded.remove(0)
+    bytes.into()
 }
 
+fn apply_entry(machine: &mut Machine, now: Timestamp, entry: &Bytes) -> Outcome {
+    let mut commands = Machine::decode(entry).unwrap();
+    assert_eq!(commands.len(), 1);
+    machine.apply(now, commands.remove(0)).unwrap()
+}
+
+/// Whether the machine has exactly the messages of the model.
+fn holds(machine: &mut Machine, model: &Model) -> bool {
+    let mut expected = model.messages();
+    let mut equal = true;
+    let mut each = |message: MessageRef<'_>| {
+        equal &= expected
+            .next()
+            .is_some_and(|other| other.as_ref() == message);
+        ControlFlow::Continue(())
+    };
+    let all = Filters::all();
+    machine.store().scan(Seq(1), &all, &mut each).unwrap();
+    equal && expected.next().is_none()
+}
+
+fn pending(machine: &Machine) -> Vec<(String, u64, u64)> {
+    let figures = machine.consumers().iter().map(|member| {
+        let consumer = &member.consumer;
+        let pending = consumer.num_ack_pending();
+        (member.name.clone(), consumer.num_pending(), pending)
+    });
+    figures.collect()
+}
+
+/// One machine over a memory store; one over another store that reads the log and is often
+/// restored from its checkpoint; one that reads the whole log at the end; and the model.
 fn check(config: u64, history: &[u64]) {
     let config = some_config(config);
     let mut model = Model::new(config.clone());
-    let mut world = World::new(config.clone());
-    let mut replica = World::new(config);
-    let mut time = 0;
+    let memory = || Box::new(MemoryStore::new());
+    let mut machine = Machine::new(config.clone(), memory(), millis(0)).unwrap();
+    let mut replica = World::new(config.clone());
+    let mut log = Vec::new();
+    let (mut time, mut ticked) = (0, 0);
     for (step, number) in history.iter().enumerate() {
         let mut picks = Picks(*number);
         time += picks.of(&[0, 1, 100, 700, 1000, 3000]);
         let now = millis(time);
         let command = some_command(picks.0, now, &model.config, model.last);
-        let Outcome { answer, .. } = world.machine.apply(now, command.clone()).unwrap();
-        let again = replica.machine.apply(now, through_bytes(&command)).unwrap();
-        assert_eq!(answer, again.answer, "step {step}: {command:?}");
-        assert_eq!(
-            answer,
-            model.apply(now, command.clone()),
-            "step {step}: {command:?}"
-        );
-        assert_eq!(
-            messages(&mut world.machine),
-            model.messages(),
-            "step {step}: {command:?}"
-        );
-        let state = world.machine.state();
-        assert_eq!(state.last_seq, model.last, "step {step}: {command:?}");
-        assert_eq!(state.bytes, model.bytes());
-        assert!(
-            world.machine.next_deadline() >= due(&model, now),
-            "{command:?}"
-        );
+        log.push((now, entry(&command)));
+        let outcome = machine.apply(now, command.clone()).unwrap();
+        let again = apply_entry(&mut replica.machine, now, &log[step].1);
+        let said = || format!("step {step} at {time} ms: {command:?}");
+        assert_eq!(outcome, again, "{}", said());
+        if let Some(answer) = model.apply(now, command.clone()) {
+            assert_eq!(outcome.answer, answer, "{}", said());
+        }
+        if !holds(&mut machine, &model) {
+            let expected: Vec<_> = model.messages().collect();
+            panic!("{}: {:?} not {expected:?}", said(), messages(&mut machine));
+        }
+        let state = machine.state();
+        let figures = (pending(&machine), state.last_seq, state.bytes);
+        let expected = (model.pending(), model.last, model.bytes());
+        assert_eq!(figures, expected, "{}", said());
+        if command == Command::Tick {
+            ticked = time;
+        }
+        if let Some(due) = model.due() {
+            let latest = due.max(millis(ticked + 250));
+            let deadline = machine.next_deadline();
+            let in_time = deadline.is_some_and(|deadline| deadline <= latest);
+            assert!(in_time, "{}: {deadline:?} after {latest:?}", said());
+        }
         if number % 7 == 0 {
             replica = replica.restored();
         }
     }
-    let (_, state) = world.checkpoint();
-    assert_eq!(state, replica.checkpoint().1, "snapshots are equal");
-}
-
-/// A machine that holds anything that ages wants a tick.
-fn due(model: &Model, now: Timestamp) -> Option<Timestamp> {
-    let ages = model.config.max_age > 0 && !model.messages().is_empty();
-    ages.then_some(millis(0).max(millis(now.unix_nanos() / 1_000_000 - 1_000_000)))
+    let mut reader = Machine::new(config, memory(), millis(0)).unwrap();
+    for (now, entry) in &log {
+        apply_entry(&mut reader, *now, entry);
+    }
+    let position = Bytes::from_static(b"here");
+    let state = machine.encode_state(position.clone());
+    for other in [&mut replica.machine, &mut reader] {
+        assert!(holds(other, &model), "every replica holds the same");
+        assert_eq!(other.encode_state(position.clone()), state);
+    }
 }
 
 proptest! {

@@ -98,6 +98,15 @@ pub fn update(
     Ok(config)
 }
 
+/// What must still hold when a validated configuration is applied after others were: no two
+/// streams of an account capture the same message.
+///
+/// # Errors
+/// [`table::STREAM_SUBJECT_OVERLAP`].
+pub fn check_again(config: &Config, streams: &dyn Streams) -> Result<(), ApiError> {
+    subjects::check_overlap(config, streams)
+}
+
 /// Whether two configurations are the same but for what the server wrote itself.
 pub fn is_same(a: &Config, b: &Config) -> bool {
     let without = |config: &Config| Config {

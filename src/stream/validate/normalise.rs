@@ -123,7 +123,6 @@ fn set_windows(config: &mut Config, pedantic: bool, limits: &Limits) -> Result<(
             }
             window = max;
         }
-        // A max age that is refused below is not to be refused as a window.
         config.duplicate_window = window;
     }
     match config.max_age {
@@ -132,16 +131,16 @@ fn set_windows(config: &mut Config, pedantic: bool, limits: &Limits) -> Result<(
         _ => {}
     }
     match config.duplicate_window {
-        ..=-1 => return Err(invalid("duplicates window can not be negative")),
+        ..=-1 => Err(invalid("duplicates window can not be negative")),
         window if config.max_age != 0 && window > config.max_age => {
-            return Err(invalid("duplicates window can not be larger then max age"));
+            Err(invalid("duplicates window can not be larger then max age"))
         }
-        1..WINDOW_MIN => return Err(invalid("duplicates window needs to be >= 100ms")),
+        1..WINDOW_MIN => Err(invalid("duplicates window needs to be >= 100ms")),
         window if max.is_some_and(|max| window > max) => {
             let max = duration::text(limits.dedup_window_max.unwrap_or_default());
-            return Err(invalid(format!(
+            Err(invalid(format!(
                 "duplicates window can not be larger then server limit of {max}"
-            )));
+            )))
         }
         _ => Ok(()),
     }

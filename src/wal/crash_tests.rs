@@ -1,0 +1,529 @@
+//! Power cuts and rot: a scripted workload, cut at every call that changes the disk, and
+//! recovered from what a disk may keep of it.
+//!
+//! What is checked: the state found is exactly the state after some prefix of the writes,
+//! which contains every write whose `done` was called. So nothing acknowledged is lost,
+//! nothing is invented, and the order is kept over all groups and kinds.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+
+use super::*;
+use crate::entropy::Random;
+use crate::vfs::sim::{Fault, SimVfs, Survival};
+use crate::wal::recovery::Started;
+
+const DIR: &str = "/data/wal";
+
+fn options() -> Options {
+    Options {
+        segment_bytes: 10 * page::PAGE as u64,
+        queue_bytes_max: 64 << 10,
+        cache_bytes_max: 8 << 10,
+        rewrite_bytes_max: 2 << 10,
+        on_fatal: Arc::new(|_| ()),
+        ..Options::default()
+    }
+}
+
+/// A group, as plainly as can be.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Group {
+    pub(super) vote: Option<Bytes>,
+    pub(super) committed: Option<LogId>,
+    pub(super) purged: Option<LogId>,
+    pub(super) entries: BTreeMap<u64, (LogId, Bytes)>,
+}
+
+pub(super) type Groups = BTreeMap<GroupId, Group>;
+
+fn apply(groups: &mut Groups, write: &Write) {
+    if let Write::DropGroup { group } = write {
+        groups.remove(group);
+        return;
+    }
+    let known = groups.entry(write.group()).or_default();
+    match write {
+        Write::Append { entries, .. } => {
+            let entries = entries.iter().cloned();
+            known
+                .entries
+                .extend(entries.map(|entry| (entry.0.index, entry)));
+        }
+        Write::Vote { vote, .. } => known.vote = Some(vote.clone()),
+        Write::TruncateAfter { index, .. } => {
+            let keep = index.map_or(0, |index| index + 1);
+            known.entries.split_off(&keep);
+        }
+        Write::Purge { up_to, .. } => {
+            known.entries = known.entries.split_off(&(up_to.index + 1));
+            known.purged = Some(*up_to);
+        }
+        Write::Committed { log_id, .. } => known.committed = *log_id,
+        Write::AcceptDamage { .. } | Write::DropGroup { .. } => {}
+    }
+}
+
+/// A plausible next write.
+fn next_write(groups: &Groups, random: &mut Random, number: u64) -> Write {
+    let group = GroupId(1 + random.below(4));
+    let known = groups.get(&group).cloned().unwrap_or_default();
+    let last = known.entries.last_key_value().map(|(index, _)| *index);
+    let next = last.or(known.purged.map(|id| id.index)).unwrap_or(0) + 1;
+    let id = |index| LogId {
+        term: number,
+        node: 1,
+        index,
+    };
+    if known.entries.len() > 10 && group != GroupId(4) {
+        let index = next - 1 - random.below(4);
+        let up_to = known.entries.get(&index).map_or(id(index), |(id, _)| *id);
+        return Write::Purge { group, up_to };
+    }
+    match random.below(100) {
+        0..70 => {
+            let entries = (0..1 + random.below(3)).map(|at| {
+                let len = match random.below(20) {
+                    0 => 6000,
+                    1..4 => 900,
+                    _ => 1 + random.below(60),
+                };
+                let byte = (number + at) as u8;
+                (id(next + at), Bytes::from(vec![byte; len as usize]))
+            });
+            let entries = entries.collect();
+            Write::Append { group, entries }
+        }
+        70..80 => {
+            let vote = Bytes::from(format!("vote {number}"));
+            Write::Vote { group, vote }
+        }
+        80..86 => {
+            let index = last.map(|last| last.saturating_sub(random.below(3)));
+            let purged = known.purged.map_or(0, |purged| purged.index);
+            let index = index.filter(|index| *index > purged);
+            Write::TruncateAfter { group, index }
+        }
+        86..97 => {
+            let log_id = last.map(id);
+            Write::Committed { group, log_id }
+        }
+        97..99 if known.entries.len() > 3 => Write::DropGroup { group },
+        _ => Write::AcceptDamage { group },
+    }
+}
+
+/// The states after each write; the first is empty.
+pub(super) fn script(seed: u64, count: u64) -> (Vec<Write>, Vec<Groups>) {
+    let mut random = Random::seeded(seed);
+    let mut states = vec![Groups::new()];
+    let mut writes = Vec::new();
+    for number in 1..=count {
+        let mut state = states.last().cloned().unwrap_or_default();
+        let write = next_write(&state, &mut random, number);
+        apply(&mut state, &write);
+        writes.push(write);
+        states.push(state);
+    }
+    (writes, states)
+}
+
+/// Runs the script. Every fifth write holds the writer back until the next three wait too,
+/// so that batches of several writes occur; some writes want no answer.
+fn play(wal: &Wal, writes: &[Write], issued: &AtomicU64, acked: &Arc<AtomicU64>) {
+    let mut gate: Option<mpsc::Sender<()>> = None;
+    for (at, write) in writes.iter().enumerate() {
+        let number = at as u64 + 1;
+        let (tell, told) = mpsc::channel();
+        let (open, opened) = mpsc::channel::<()>();
+        let acked = Arc::clone(acked);
+        let holds = number % 5 == 0;
+        let done: Done = Box::new(move |result| {
+            if result.is_ok() {
+                acked.fetch_max(number, Ordering::SeqCst);
+            }
+            let _ = tell.send(());
+            if holds {
+                let _ = opened.recv();
+            }
+        });
+        issued.store(number, Ordering::SeqCst);
+        let is_quiet = number % 3 == 0 && writer::is_lazy(write, None);
+        let done = (!is_quiet || holds).then_some(done);
+        let waits = done.is_some();
+        if wal.write(write.clone(), done).is_err() {
+            return;
+        }
+        if holds {
+            let _ = told.recv();
+            gate = Some(open);
+        } else if number % 5 == 3 {
+            drop(gate.take());
+        }
+        if waits && gate.is_none() {
+            let _ = told.recv();
+        }
+    }
+}
+
+fn recover(vfs: &SimVfs) -> Result<Started, Error> {
+    let (dir, options) = (Path::new(DIR), options());
+    let shared: Arc<dyn Vfs> = Arc::new(vfs.clone());
+    let recovered = recovery::recover(&shared, dir, &options)?;
+    let bytes = options.segment_bytes;
+    recovery::start(shared, dir.to_owned(), bytes, recovered, &options)
+}
+
+/// Everything that a recovered log says.
+fn groups_of(started: &Started) -> Groups {
+    let mut groups = Groups::new();
+    for group in started.index.groups() {
+        let state = started.index.state(group);
+        let mut known = Group {
+            vote: state.vote,
+            committed: state.committed,
+            purged: state.purged,
+            ..Group::default()
+        };
+        let mut reader = None;
+        for found in started.index.find(group, 0..u64::MAX, usize::MAX) {
+            let files = |number| started.segments.get(&number).cloned();
+            if let Ok(payload) = purge::payload(group, &found, &mut reader, files) {
+                known.entries.insert(found.id.index, (found.id, payload));
+            }
+        }
+        groups.insert(group, known);
+    }
+    groups
+}
+
+/// Recovers, twice: once more after losing everything that was not synced meanwhile.
+fn check_crash(disk: &SimVfs, survival: Survival, states: &[Groups], from: u64, to: u64) {
+    let crashed = disk.after_crash(survival);
+    let started = recover(&crashed).expect("recovers");
+    let found = groups_of(&started);
+    let report = &started.report;
+    assert!(
+        report.damaged.is_empty() && !report.damage_unknown,
+        "{survival:?} at {from}: false alarm: {report:?}"
+    );
+    let is_allowed = states[from as usize..=to as usize].contains(&found);
+    assert!(
+        is_allowed,
+        "{survival:?} between {from} and {to}: {report:?} {found:#?}"
+    );
+    let again = crashed.after_crash(Survival::Nothing);
+    let again = recover(&again).expect("recovers again");
+    assert_eq!(
+        groups_of(&again),
+        found,
+        "{survival:?} at {from}: second recovery"
+    );
+}
+
+/// A state of the disk, and what was acknowledged and issued by then.
+type Point = (SimVfs, u64, u64);
+
+fn observe(
+    vfs: &SimVfs,
+    issued: &Arc<AtomicU64>,
+    acked: &Arc<AtomicU64>,
+) -> Arc<Mutex<Vec<Point>>> {
+    let points = Arc::new(Mutex::new(Vec::new()));
+    let (issued, acked) = (Arc::clone(issued), Arc::clone(acked));
+    let seen = Arc::clone(&points);
+    vfs.observe(Arc::new(move |copy| {
+        let acked = acked.load(Ordering::SeqCst);
+        let issued = issued.load(Ordering::SeqCst);
+        seen.lock().push((copy, acked, issued));
+    }));
+    points
+}
+
+/// A disk on which the script was played to its end, with every state it went through.
+fn played(writes: &[Write]) -> (SimVfs, Vec<Point>) {
+    let vfs = SimVfs::new();
+    let (issued, acked) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let points = observe(&vfs, &issued, &acked);
+    let (wal, _) = Wal::open(Arc::new(vfs.clone()), DIR.into(), options()).expect("opens");
+    play(&wal, writes, &issued, &acked);
+    let end = (
+        vfs.after_crash(Survival::Everything),
+        writes.len() as u64,
+        writes.len() as u64,
+    );
+    wal.close();
+    let mut points = std::mem::take(&mut *points.lock());
+    points.push(end);
+    (vfs, points)
+}
+
+#[test]
+fn a_power_cut_at_every_call_loses_nothing() {
+    let (writes, states) = script(1, 420);
+    let (_, points) = played(&writes);
+    assert!(points.len() > 600, "{} points", points.len());
+    let checked = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for half in 0..2 {
+            let (points, states, checked) = (&points, &states, &checked);
+            scope.spawn(move || {
+                for (at, (disk, acked, issued)) in points.iter().enumerate() {
+                    if at % 2 == half {
+                        for survival in Survival::all(at as u64) {
+                            check_crash(disk, survival, states, *acked, *issued);
+                            checked.fetch_add(1, Ordering::SeqCst);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(checked.load(Ordering::SeqCst), 8 * points.len() as u64);
+}
+
+#[test]
+fn a_power_cut_while_recovering_loses_nothing() {
+    let (writes, states) = script(2, 150);
+    let (_, points) = played(&writes);
+    for (at, (disk, acked, issued)) in points.iter().enumerate().step_by(37) {
+        let seed = at as u64;
+        for survival in [
+            Survival::Nothing,
+            Survival::Everything,
+            Survival::SomeSectors(seed),
+        ] {
+            let crashed = disk.after_crash(survival);
+            let calls = {
+                let probe = crashed.after_crash(Survival::Everything);
+                recover(&probe).map(|_| probe.calls()).expect("recovers")
+            };
+            for call in 1..=calls {
+                let again = crashed.after_crash(Survival::Everything);
+                again.cut_before(call);
+                assert!(recover(&again).is_err());
+                for survival in [Survival::Nothing, Survival::SomeSectors(seed + call)] {
+                    check_crash(&again, survival, &states, *acked, *issued);
+                }
+            }
+        }
+    }
+}
+
+/// The bytes of a page to flip: in turn all of the headers and stamps, and some of the rest.
+fn places(page: u64) -> impl Iterator<Item = u64> {
+    let all = 0..page::PAGE as u64;
+    let chosen = move |at: &u64| {
+        *at < 160 && at % 8 == page % 8 || at % 512 == 508 + page % 4 || at % 1021 == page
+    };
+    all.filter(chosen)
+}
+
+/// Recovers from a disk with rot, twice: what is not there is told, what is there is true.
+fn check_rot(rotten: &SimVfs, expected: &Groups, written: &[Write], what: &str) -> bool {
+    let started = recover(rotten).expect("recovers");
+    let found = groups_of(&started);
+    let report = started.report.clone();
+    let told = |group: &GroupId| report.damaged.iter().any(|(damaged, _)| damaged == group);
+    for group in expected.keys().chain(found.keys()) {
+        if report.damage_unknown || told(group) {
+            continue;
+        }
+        assert_eq!(
+            found.get(group),
+            expected.get(group),
+            "{what}: group {group}: {report:?}"
+        );
+    }
+    for (group, known) in &found {
+        for entry in known.entries.values() {
+            let is_written = written.iter().any(|write| {
+                matches!(write, Write::Append { group: of, entries }
+                    if of == group && entries.contains(entry))
+            });
+            assert!(is_written, "{what}: invented: {group} {entry:?}");
+        }
+    }
+    let again = rotten.after_crash(Survival::Nothing);
+    let again = recover(&again).expect("recovers again");
+    assert_eq!(groups_of(&again), found, "{what}: second recovery");
+    assert_eq!(
+        again.report.damaged, report.damaged,
+        "{what}: second recovery"
+    );
+    let report = &again.report;
+    let is_new = report.damage_unknown || !report.quarantined.is_empty();
+    assert!(
+        !is_new,
+        "{what}: told again: {report:?} after {:?}",
+        started.report
+    );
+    let report = &started.report;
+    let is_damaged = report.damage_unknown || !report.damaged.is_empty();
+    if !report.quarantined.is_empty() {
+        let path = Path::new(DIR).join("quarantine");
+        assert!(!rotten.list(&path).expect("copies").is_empty());
+    }
+    is_damaged
+}
+
+#[test]
+fn a_flipped_bit_is_never_taken_for_truth_or_absence() {
+    let (writes, states) = script(3, 120);
+    let (closed, points) = played(&writes);
+    let (open, ..) = points.last().expect("points");
+    let expected = states.last().expect("states");
+    let (mut flipped, mut told) = (0, 0);
+    for disk in [open, &closed] {
+        for name in disk.list(Path::new(DIR)).expect("list") {
+            let path = Path::new(DIR).join(&name);
+            for page in disk.pages(&path) {
+                for at in places(page / page::PAGE as u64) {
+                    let rotten = disk.after_crash(Survival::Everything);
+                    rotten.flip(&path, page + at, (at % 8) as u32);
+                    let what = format!("{name}, page {}, byte {at}", page / page::PAGE as u64);
+                    told += u32::from(check_rot(&rotten, expected, &writes, &what));
+                    flipped += 1;
+                }
+            }
+        }
+    }
+    assert!(flipped > 2000 && told > flipped / 20, "{told} of {flipped}");
+}
+
+#[test]
+fn a_lost_page_or_file_is_told() {
+    let (writes, states) = script(4, 150);
+    let (_, points) = played(&writes);
+    let (open, ..) = points.last().expect("points");
+    let expected = states.last().expect("states");
+    let names = open.list(Path::new(DIR)).expect("list");
+    let segments: Vec<&String> = names
+        .iter()
+        .filter(|name| name.ends_with("segment"))
+        .collect();
+    let mut told = 0;
+    for name in &segments {
+        let path = Path::new(DIR).join(name);
+        for page in open.pages(&path) {
+            let rotten = open.after_crash(Survival::Everything);
+            let file = rotten.open(&path, vfs::MODE_PRIVATE).expect("opens");
+            file.write_at(page, &[0; page::PAGE]).expect("writes");
+            file.sync().expect("syncs");
+            // A page of the very last batch looks as if it had never arrived.
+            let is_last = **name == *segments[segments.len() - 1] || is_tail(open, name, page);
+            if !is_last {
+                told += u32::from(check_rot(
+                    &rotten,
+                    expected,
+                    &writes,
+                    &format!("{name} {page}"),
+                ));
+            }
+        }
+    }
+    assert!(told > 5, "{told} told");
+}
+
+/// Whether the page is in the last batch of the log or beyond it.
+fn is_tail(disk: &SimVfs, name: &str, page: u64) -> bool {
+    let disk = disk.after_crash(Survival::Everything);
+    let path = Path::new(DIR).join(name);
+    let file = disk.open(&path, vfs::MODE_PRIVATE).expect("opens");
+    let number = name
+        .split('.')
+        .next()
+        .and_then(|number| number.parse().ok());
+    let mut scan = scan::Scan::new(number.expect("a number"), &*file, &path, 0).expect("scans");
+    let mut last = 0;
+    while let Some(found) = scan.next().expect("scans") {
+        last = found.offset;
+    }
+    page >= last
+}
+
+#[test]
+fn a_failed_write_or_sync_ends_everything() {
+    for fault in [Fault::Write, Fault::Sync] {
+        let vfs = SimVfs::new();
+        let fatal = Arc::new(AtomicU64::new(0));
+        let mut options = options();
+        let counted = Arc::clone(&fatal);
+        options.on_fatal = Arc::new(move |err| {
+            assert!(matches!(err, Error::Disk(_)));
+            counted.fetch_add(1, Ordering::SeqCst);
+        });
+        let (wal, _) = Wal::open(Arc::new(vfs.clone()), DIR.into(), options).expect("opens");
+        let (writes, _) = script(5, 3);
+        vfs.fail(fault, 1);
+        let (tell, told) = mpsc::channel();
+        let done: Done = Box::new(move |result| tell.send(result).expect("told"));
+        wal.write(writes[0].clone(), Some(done))
+            .expect("taken over");
+        let result = told.recv().expect("told");
+        assert!(matches!(result, Err(Error::Disk(_))), "{result:?}");
+        let refused = loop {
+            // Taken over and answered, until the writer has ended.
+            match wal.write(
+                Write::Vote {
+                    group: GroupId(1),
+                    vote: Bytes::new(),
+                },
+                None,
+            ) {
+                Ok(()) => std::thread::yield_now(),
+                Err(err) => break err,
+            }
+        };
+        assert!(matches!(refused, Error::Closed));
+        assert_eq!(fatal.load(Ordering::SeqCst), 1);
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_entries_and_goes_on_when_there_is_room() {
+    let vfs = SimVfs::new();
+    let (wal, _) = Wal::open(Arc::new(vfs.clone()), DIR.into(), options()).expect("opens");
+    vfs.limit(Some(vfs.used() + 10 * page::PAGE as u64));
+    let group = GroupId(1);
+    let id = |index| LogId {
+        index,
+        ..LogId::default()
+    };
+    let append = |index| {
+        let entries = vec![(id(index), Bytes::from(vec![1; 900]))];
+        wal.write(Write::Append { group, entries }, None)
+    };
+    let mut index = 1;
+    let refused = loop {
+        match append(index) {
+            Ok(()) => index += 1,
+            Err(err) => break err,
+        }
+        assert!(index < 10_000, "the disk never fills");
+    };
+    assert!(matches!(refused, Error::NoSpace), "{refused}");
+    // What was taken over is durable; votes and purges still go through.
+    let (tell, told) = mpsc::channel();
+    let done: Done = Box::new(move |result| tell.send(result).expect("told"));
+    let vote = Bytes::from_static(b"vote");
+    wal.write(Write::Vote { group, vote }, Some(done))
+        .expect("taken over");
+    told.recv().expect("told").expect("durable");
+    assert_eq!(wal.state(group).last, Some(id(index - 1)));
+    let up_to = id(index - 1);
+    wal.write(Write::Purge { group, up_to }, None)
+        .expect("taken over");
+    let mut tries = 0;
+    while let Err(err) = append(index) {
+        assert!(matches!(err, Error::NoSpace), "{err}");
+        tries += 1;
+        assert!(tries < 1_000_000, "no room again");
+        std::thread::yield_now();
+    }
+    wal.close();
+    let started = recover(&vfs).expect("recovers");
+    assert_eq!(started.index.state(group).last, Some(id(index)));
+}
