@@ -18,6 +18,7 @@ use serde::Deserialize;
 use super::dispatch::Action;
 use super::priority::Priority;
 use super::redelivery::later;
+use crate::api_error::json;
 use crate::clock::Timestamp;
 
 /// What a client asks for.
@@ -41,15 +42,20 @@ pub struct PullRequest {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Wire {
+    #[serde(deserialize_with = "json::field::int")]
     batch: i64,
+    #[serde(deserialize_with = "json::field::duration")]
     expires: i64,
+    #[serde(deserialize_with = "json::field::int")]
     max_bytes: i64,
     no_wait: bool,
+    #[serde(deserialize_with = "json::field::duration")]
     idle_heartbeat: i64,
     group: String,
     min_pending: i64,
     min_ack_pending: i64,
     id: String,
+    #[serde(deserialize_with = "json::field::int")]
     priority: i64,
 }
 
@@ -69,7 +75,13 @@ impl PullRequest {
                 ..PullRequest::default()
             });
         }
-        let wire: Wire = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+        let wire: Wire = json::parse(body, "", false).map_err(|error| {
+            // As the API says it, without what is the API's own.
+            let text = &*error.description;
+            let text = text.strip_prefix("invalid JSON: ").unwrap_or(text);
+            let end = text.find(" at offset ").unwrap_or(text.len());
+            text[..end].to_owned()
+        })?;
         if wire.idle_heartbeat > 0 && wire.idle_heartbeat.saturating_mul(2) > wire.expires {
             return Err("heartbeat value too large".to_owned());
         }

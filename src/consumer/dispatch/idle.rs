@@ -88,9 +88,10 @@ impl Dispatcher {
             let awaited = pending
                 .map(|pending| due(config, pending))
                 .filter(|due| *due != NEVER);
-            at = awaited
-                .max()
-                .map_or(at, |last| at.max(later(last, threshold)));
+            if let Some(last) = awaited.max() {
+                self.active_at = self.active_at.max(last);
+                at = later(self.active_at, threshold);
+            }
         }
         if at <= now {
             self.removed = true;

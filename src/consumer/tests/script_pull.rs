@@ -150,6 +150,9 @@ fn bad_requests_are_refused() {
         t=0 pull x {"min_pending":1}    -> x <400 Bad Request - Not a Overflow Priority consumer>
         t=0 pull x {"id":"1"}           -> x <400 Bad Request - Not a Pinned Client Priority consumer>
         t=0 pull x {"priority":10}      -> x <400 Bad Request - Priority must be between 0 and 9>
+        t=0 pull x {"batch":"x"}        -> x <400 Bad Request - json: cannot unmarshal string into Go struct field .batch of type int>
+        t=0 pull x {"expires":"1s"}     -> x <400 Bad Request - json: cannot unmarshal string into Go struct field .expires of type time.Duration>
+        t=0 pull x {nope                -> x <400 Bad Request - invalid character 'n' looking for beginning of object key string>
         t=0 pull x {"group":"g","some":{"thing":"else"}}
         t=0 pull x abc
         t=0 store a; store a            -> x 1 n=1 c=1 p=0, x 2 n=1 c=2 p=0

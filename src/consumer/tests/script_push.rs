@@ -5,6 +5,7 @@ use super::world::{SECOND, World, at, push, show};
 use crate::consumer::config::{AckPolicy, Config, ReplayPolicy};
 use crate::store::MsgStore;
 use crate::store::memory::MemoryStore;
+use crate::store::message::Seq;
 
 #[test]
 fn messages_go_while_somebody_listens() {
@@ -120,6 +121,25 @@ fn an_unheard_ephemeral_goes() {
         t=26 tick       -> remove
         "#,
     );
+}
+
+#[test]
+fn another_deliver_subject_gets_everything_pending_again() {
+    let mut world = World::new(push(), MemoryStore::new());
+    world.dispatcher.on_interest(world.now, true);
+    world.store("a", b"x");
+    world.store("a", b"x");
+    assert_eq!(world.settle().len(), 2);
+    world.ack(Seq(1), "+ACK", "");
+    let config = Config {
+        deliver_subject: "e".to_owned(),
+        ..push()
+    };
+    let updated = world.consumer.update(world.now, config, &mut world.store);
+    updated.expect("a memory store works");
+    world.dispatcher.on_updated(&world.consumer);
+    let told: Vec<String> = world.settle().iter().map(show).collect();
+    assert_eq!(told, ["e 2 n=2 c=3 p=0"]);
 }
 
 #[test]
