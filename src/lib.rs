@@ -39,6 +39,7 @@ pub mod wal;
 
 // Third floor: fronts and subsystems.
 pub mod client;
+pub mod jetstream;
 pub mod login;
 pub mod monitor;
 

@@ -40,19 +40,15 @@ pub struct Shards {
 }
 
 impl Shards {
-    /// Starts `count` shards, at least one.
+    /// Starts `count` threads, at least one, whose names begin with `name`, each with a
+    /// resident: a task that is there before all others.
     ///
     /// # Errors
     /// When the operating system gives no thread or no epoll.
-    pub fn start(count: usize) -> io::Result<Shards> {
-        Shards::start_named("shard", count)
-    }
-
-    /// Starts `count` threads of another kind, at least one, whose names begin with `name`.
-    ///
-    /// # Errors
-    /// As [`Shards::start`].
-    pub fn start_named(name: &str, count: usize) -> io::Result<Shards> {
+    pub fn start<F>(name: &str, count: usize, resident: impl Fn() -> F) -> io::Result<Shards>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let mut handles = Vec::new();
         let mut stops = Vec::new();
         let mut threads = Vec::new();
@@ -63,6 +59,7 @@ impl Shards {
                 .thread_name(format!("{name}-{index}-slow"))
                 .max_blocking_threads(SLOW_THREADS_MAX)
                 .build()?;
+            drop(runtime.spawn(resident()));
             handles.push(runtime.handle().clone());
             let (stop, stopped) = oneshot::channel::<()>();
             stops.push(stop);
@@ -160,6 +157,34 @@ pub fn control_runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
 }
 
+/// A thread of its own for something that blocks for as long as it lives; its owner tells
+/// it to end and then joins it.
+pub struct Thread(thread::JoinHandle<()>);
+
+impl Thread {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// When the operating system gives no thread.
+    pub fn start(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<Thread> {
+        let builder = thread::Builder::new().name(name.to_owned());
+        builder.spawn(work).map(Thread)
+    }
+
+    /// Whether the caller runs on it.
+    pub fn is_current(&self) -> bool {
+        self.0.thread().id() == thread::current().id()
+    }
+
+    /// Waits until it has ended. It cannot wait for itself.
+    pub fn join(self) {
+        if !self.is_current() {
+            // A panic was reported when it happened.
+            let _ = self.0.join();
+        }
+    }
+}
+
 /// Runs a task on the caller's runtime; it ends with its owner, who keeps the handle.
 pub fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
     tokio::spawn(future)
@@ -184,7 +209,7 @@ mod tests {
 
     #[test]
     fn tasks_are_gone_when_their_shards_are() {
-        let shards = Shards::start(2).expect("threads");
+        let shards = Shards::start("test", 2, || async {}).expect("threads");
         let (tell, told) = mpsc::channel();
         for _ in 0..4 {
             let task = TellsItsEnd(tell.clone());
@@ -199,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_panic_leaves_the_shard_alive() {
-        let shards = Shards::start(1).expect("threads");
+        let shards = Shards::start("test", 1, || async {}).expect("threads");
         let (tell, told) = mpsc::channel();
         shards.spawn(async { panic!("a fault for the test") });
         shards.spawn(async move {

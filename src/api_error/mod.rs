@@ -13,6 +13,7 @@
 //! Invariants: every error comes from a row, or was read from an answer; rows never change
 //! (`golden.csv` is the second copy that a test compares). Absent: which error when.
 
+pub mod duration;
 pub mod json;
 pub mod table;
 

@@ -410,7 +410,7 @@ impl Session for ClientSession {
         let behind = self
             .publisher
             .as_mut()
-            .is_some_and(|publisher| publisher.batch.flush());
+            .is_some_and(|publisher| publisher.batch.end_turn(data.len()));
         if std::mem::take(&mut self.replied) {
             self.client.link.flush();
         }

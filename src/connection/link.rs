@@ -23,10 +23,11 @@ use super::close::CloseReason;
 use super::id::{ConnId, Kind};
 use super::outbound::Queue;
 use super::pending::PendingTotal;
+use super::pool;
 use crate::clock::{self, Monotonic};
 use crate::net::{OwnedWire, Writer};
 
-/// A touched link is flushed at the latest when this much waits.
+/// A touched link is flushed at the latest when this much waits, or half of what may.
 const FLUSH_BYTES: usize = 128 * 1024;
 /// How often one in-place flush goes round before it leaves the rest to the owner.
 const FLUSH_ROUNDS_MAX: usize = 8;
@@ -259,6 +260,7 @@ impl Link {
         let released = (inner.writer.take(), inner.waker.take());
         drop(inner);
         drop(released);
+        pool::collect_soon();
     }
 
     /// For the owner: everything is written and nobody else is about to write.
@@ -580,7 +582,7 @@ impl Locked<'_> {
         }
         let first = !inner.announced;
         inner.announced = true;
-        if inner.queue.bytes() >= FLUSH_BYTES {
+        if inner.queue.bytes() >= FLUSH_BYTES.min(self.link.options.pending_max / 2) {
             Appended::FlushNow
         } else if first {
             Appended::FlushLater

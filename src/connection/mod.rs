@@ -11,9 +11,11 @@
 
 pub mod close;
 pub mod driver;
+pub mod due;
 pub mod id;
 pub mod link;
 pub mod outbound;
 pub mod pending;
 pub mod pool;
 pub mod registry;
+pub mod resident;

@@ -70,6 +70,7 @@ impl Queue {
             let full = std::mem::replace(&mut self.tail, pool::take());
             self.older.push_back(Chunk::Owned(full));
         }
+        pool::reserve(&mut self.tail, len);
         let before = self.tail.len();
         write(&mut self.tail);
         self.bytes += self.tail.len() - before;
@@ -81,6 +82,7 @@ impl Queue {
         if self.tail.is_empty() {
             pool::give(std::mem::replace(&mut self.tail, buffer));
         } else if buffer.len() < COPY_MAX_BYTES && self.tail.len() + buffer.len() <= CHUNK_BYTES {
+            pool::reserve(&mut self.tail, buffer.len());
             self.tail.extend_from_slice(&buffer);
             pool::give(buffer);
         } else {
@@ -182,7 +184,9 @@ impl Queue {
             return;
         }
         let from = self.tail.len() - waiting;
-        let small = self.tail[from..].to_vec();
+        let mut small = Vec::new();
+        pool::reserve(&mut small, waiting);
+        small.extend_from_slice(&self.tail[from..]);
         pool::give(std::mem::replace(&mut self.tail, small));
         if self.older.is_empty() {
             self.skip = 0;

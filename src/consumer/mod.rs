@@ -21,6 +21,8 @@
 
 pub mod command;
 pub mod config;
+pub mod info;
+pub mod metadata;
 pub mod outcome;
 
 pub mod codec;
@@ -34,3 +36,7 @@ pub mod priority;
 pub mod pull;
 mod push;
 mod redelivery;
+pub mod validate;
+
+#[cfg(test)]
+mod tests;

@@ -23,12 +23,12 @@ use crate::clock::Timestamp;
 /// What a client asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PullRequest {
-    /// How many messages; at least 1.
-    pub batch: u64,
+    /// How many messages; what is below 1 gets one.
+    pub batch: i64,
     /// For how long, in nanoseconds; 0: as long as it takes.
     pub expires: i64,
-    /// At most so many bytes; 0: no matter.
-    pub max_bytes: u64,
+    /// At most so many bytes; below 1: no matter.
+    pub max_bytes: i64,
     /// Only what is there.
     pub no_wait: bool,
     /// A sign of life so often, in nanoseconds; 0: none.
@@ -65,7 +65,7 @@ impl PullRequest {
                 .ok()
                 .and_then(|text| text.parse().ok());
             return Ok(PullRequest {
-                batch: positive(batch.unwrap_or(1)).max(1),
+                batch: batch.unwrap_or(1),
                 ..PullRequest::default()
             });
         }
@@ -74,9 +74,9 @@ impl PullRequest {
             return Err("heartbeat value too large".to_owned());
         }
         Ok(PullRequest {
-            batch: positive(wire.batch).max(1),
+            batch: wire.batch,
             expires: wire.expires,
-            max_bytes: positive(wire.max_bytes),
+            max_bytes: wire.max_bytes,
             no_wait: wire.no_wait,
             heartbeat: wire.idle_heartbeat.max(0),
             priority: Some(Priority {
@@ -94,7 +94,8 @@ impl PullRequest {
 #[derive(Debug)]
 struct Waiting {
     reply: Bytes,
-    left: u64,
+    /// May be 0 from the beginning: shown as asked for, and one message is served.
+    left: i64,
     /// None: no matter.
     bytes_left: Option<u64>,
     served: bool,
@@ -160,7 +161,7 @@ impl Pulls {
         let waiting = Waiting {
             reply,
             left: request.batch,
-            bytes_left: Some(request.max_bytes).filter(|max| *max > 0),
+            bytes_left: Some(positive(request.max_bytes)).filter(|max| *max > 0),
             served: false,
             no_wait: request.no_wait,
             expires,
@@ -176,8 +177,8 @@ impl Pulls {
         });
         self.check_by(expires);
         self.check_by(beat_at);
-        self.enter(slot, &waiting);
         self.slots[slot] = Some(waiting);
+        self.enter(slot);
     }
 
     /// Finds who gets the next message of `size` bytes. Those it does not fit into end.
@@ -227,17 +228,17 @@ impl Pulls {
                 waiting.left = 1; // this one, and no more
             }
         }
-        waiting.left -= 1;
+        waiting.left = waiting.left.saturating_sub(1);
         waiting.served = true;
         waiting.under_way += 1;
-        if waiting.left == 0 {
+        if waiting.left <= 0 {
             self.end(slot, End::Fulfilled, actions);
             return;
         }
         if waiting.heartbeat > 0 {
             waiting.beat_at = Some(later(now, waiting.heartbeat));
         }
-        self.reenter(slot);
+        self.enter(slot);
     }
 
     /// The subject of a request with a message under way.
@@ -270,7 +271,7 @@ impl Pulls {
                     waiting.end = None;
                     let expires = waiting.expires;
                     self.check_by(expires);
-                    self.reenter(slot);
+                    self.enter(slot);
                     return;
                 }
                 None => {
@@ -319,19 +320,20 @@ impl Pulls {
             let (expires, beat_at) = (waiting.expires, waiting.beat_at);
             self.check_by(expires);
             self.check_by(beat_at);
-            self.reenter(slot);
+            self.enter(slot);
         }
     }
 
-    /// Ends the requests of a client that has gone, without a word.
-    pub(super) fn forget(&mut self, reply: &[u8], actions: &mut Vec<Action>) {
+    /// Ends the requests of a client that has gone; without a word, unless `told`.
+    pub(super) fn forget(&mut self, reply: &[u8], told: bool, actions: &mut Vec<Action>) {
         for _ in 0..self.order.len() {
             let slot = self.leave_front();
             match &self.slots[slot] {
                 Some(waiting) if waiting.reply == reply => {
-                    self.end(slot, End::Over(None), actions);
+                    let status = told.then(|| with_remainder("408 Interest Expired", waiting));
+                    self.end(slot, End::Over(status), actions);
                 }
-                _ => self.reenter(slot),
+                _ => self.enter(slot),
             }
         }
     }
@@ -376,16 +378,10 @@ impl Pulls {
         self.free.push(slot);
     }
 
-    fn enter(&mut self, slot: usize, waiting: &Waiting) {
-        self.one_shots += usize::from(waiting.no_wait);
-        self.demand = self.demand.saturating_add(waiting.left);
-        self.order.push_back(slot);
-    }
-
-    fn reenter(&mut self, slot: usize) {
+    fn enter(&mut self, slot: usize) {
         if let Some(waiting) = self.slots[slot].as_ref() {
             self.one_shots += usize::from(waiting.no_wait);
-            self.demand = self.demand.saturating_add(waiting.left);
+            self.demand = self.demand.saturating_add(positive(waiting.left));
             self.order.push_back(slot);
         }
     }
@@ -395,7 +391,7 @@ impl Pulls {
         let slot = self.order.pop_front().expect("the caller saw one");
         if let Some(waiting) = self.slots[slot].as_ref() {
             self.one_shots -= usize::from(waiting.no_wait);
-            self.demand = self.demand.saturating_sub(waiting.left);
+            self.demand = self.demand.saturating_sub(positive(waiting.left));
         }
         slot
     }

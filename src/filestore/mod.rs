@@ -1,1 +1,588 @@
-//! `MsgStore` on message blocks (skeleton).
+//! The file store: the messages of one stream in block files.
+//!
+//! Separate from the log: the log makes a message durable, this keeps it. A message is
+//! appended to a buffer and reaches its file when the buffer is full; only a checkpoint
+//! waits for the disk.
+//!
+//! ```text
+//!   append ─► buffer ─► block-…-0   block-…-0   block-…-1   one directory per stream
+//!                            └ sealed ┘            └ written anew without what was erased
+//!   checkpoint ─► manifest-N: blocks and their lengths, what is deleted, the machine
+//!   open ─► the last manifest; blocks are cut back to it; the log is applied from there
+//! ```
+//! The files: `format` is bytes, `block` one block, `reader` windows onto files,
+//! `manifest` what a checkpoint knows, `checkpoint` how it becomes durable, `recovery`
+//! how it comes back, `compaction` writes blocks anew, `damage` deals with what is not as
+//! it was written, `scrub` looks for it.
+//!
+//! Invariants: no byte of a file that a durable manifest names changes, files of the last
+//! block only grow; a file goes only when neither of the last two manifests names it (but
+//! for erased messages: with the next durable one); blocks end at the same message on
+//! every replica; nothing damaged is deleted or served. Absent: limits, threads, time.
+
+pub mod block;
+pub mod checkpoint;
+pub mod compaction;
+pub mod damage;
+pub mod format;
+pub mod manifest;
+pub mod reader;
+pub mod recovery;
+mod scan;
+pub mod scrub;
+
+use std::collections::{BTreeSet, VecDeque};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::clock::Timestamp;
+use crate::sequence_set::SequenceSet;
+use crate::state_machine::Checkpoint;
+use crate::store::error::Error;
+use crate::store::ledger::Ledger;
+use crate::store::message::{Message, MessageRef, Seq};
+use crate::store::search;
+use crate::store::subjects::Subjects;
+use crate::store::{LastError, MsgStore, Removed, State, SubjectState};
+use crate::subject::filters::Filters;
+use crate::vfs::{self, File, Vfs};
+use block::Block;
+use checkpoint::{Dirty, Retired, Shared};
+use reader::{Go, Reader, Source, Walked};
+
+/// How a file store works; the same on every replica.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// A block takes no more messages than fit into so many bytes.
+    pub block_bytes: u64,
+    /// What is appended is written to its file when it is so much.
+    pub buffer_bytes: usize,
+    /// Where damaged files are copied to.
+    pub quarantine: PathBuf,
+}
+
+impl Options {
+    /// The usual sizes.
+    pub fn new(quarantine: PathBuf) -> Self {
+        Options {
+            block_bytes: 8 << 20,
+            buffer_bytes: 128 << 10,
+            quarantine,
+        }
+    }
+}
+
+/// How the store's files are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Block files.
+    pub blocks: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Of these, bytes of messages that are gone.
+    pub dead_bytes: u64,
+    /// Messages that should be there but cannot be read.
+    pub lost: u64,
+    /// Damaged block files that were found.
+    pub damaged_blocks: u64,
+    /// Damaged manifests that were found.
+    pub damaged_manifests: u64,
+    /// The store came back in the state of an older checkpoint than there was.
+    pub fell_back: bool,
+    /// The figures of subjects had to be computed again.
+    pub subjects_rebuilt: bool,
+    /// Files in the directory that are not of this store; they stay.
+    pub unknown_files: u64,
+}
+
+/// The messages of one stream in block files.
+pub struct FileStore {
+    vfs: Arc<dyn Vfs>,
+    dir: PathBuf,
+    options: Options,
+    ledger: Ledger,
+    subjects: Subjects,
+    /// Ascending; the last one is appended to unless it is sealed.
+    blocks: VecDeque<Block>,
+    /// The end of the last block that is not in its file yet.
+    buffer: Vec<u8>,
+    reader: Reader,
+    /// Messages in the ledger that cannot be read.
+    lost: SequenceSet,
+    /// The last checkpoint begun.
+    number: u64,
+    /// Files written since the last durable checkpoint.
+    dirty: Vec<Dirty>,
+    /// Files this store uses no more.
+    retired: Vec<Retired>,
+    shared: Arc<Shared>,
+    has_manifest: bool,
+    /// Names of files that were found damaged.
+    damaged: BTreeSet<String>,
+    health: Health,
+    /// Behind the block that was scrubbed last.
+    scrubbed: Seq,
+    /// Block files open for reading, at most.
+    open_files: usize,
+}
+
+/// Block files that stay open at once.
+const OPEN_FILES_MAX: usize = 64;
+
+impl FileStore {
+    /// How the store's files are.
+    pub fn health(&self) -> Health {
+        let facts = self.blocks.iter().map(|block| &block.facts);
+        Health {
+            blocks: self.blocks.len() as u64,
+            bytes: facts.clone().map(|facts| facts.len).sum(),
+            dead_bytes: facts.map(|facts| facts.dead_bytes).sum(),
+            lost: self.lost.len(),
+            damaged_blocks: self.damaged.len() as u64,
+            ..self.health
+        }
+    }
+
+    /// Gives memory back that only makes things faster; for a stream at rest.
+    ///
+    /// # Errors
+    /// When the buffer cannot be written.
+    pub fn rest(&mut self) -> Result<(), Error> {
+        self.flush()?;
+        self.buffer = Vec::new();
+        self.reader.rest();
+        self.close_files();
+        Ok(())
+    }
+
+    /// Writes what was appended to its file.
+    fn flush(&mut self) -> Result<(), Error> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        if !self.has_manifest {
+            // Tells at the next start that blocks without a checkpoint are no riddle: the
+            // log has them. Not synced: without it they are moved aside, not deleted.
+            let empty = manifest::Manifest::empty().encode();
+            let path = self.dir.join(manifest::manifest_name(0));
+            let file = self.vfs.open(&path, vfs::MODE_PRIVATE);
+            let written = file.and_then(|file| file.write_at(0, &empty));
+            written.map_err(disk("write the first manifest"))?;
+            self.has_manifest = true;
+        }
+        let Some(last) = self.blocks.len().checked_sub(1) else {
+            return Ok(());
+        };
+        let file = self.file(last)?;
+        let start = self.blocks[last].facts.len - self.buffer.len() as u64;
+        let written = file.write_at(start, &self.buffer);
+        written.map_err(disk("write a block"))?;
+        self.buffer.clear();
+        self.note_dirty(&file);
+        Ok(())
+    }
+
+    fn note_dirty(&mut self, file: &Arc<dyn File>) {
+        let known = self
+            .dirty
+            .iter_mut()
+            .find(|dirty| Arc::ptr_eq(&dirty.file, file));
+        match known {
+            Some(dirty) => dirty.captured = None,
+            None => self.dirty.push(Dirty {
+                file: Arc::clone(file),
+                captured: None,
+            }),
+        }
+    }
+
+    /// The file of a block, opened.
+    fn file(&mut self, at: usize) -> Result<Arc<dyn File>, Error> {
+        if let Some(file) = &self.blocks[at].file {
+            return Ok(Arc::clone(file));
+        }
+        if self.open_files >= OPEN_FILES_MAX {
+            self.close_files();
+        }
+        let path = self.blocks[at].path(&self.dir);
+        let file = self.vfs.open(&path, vfs::MODE_PRIVATE);
+        let file = file.map_err(disk("open a block"))?;
+        self.blocks[at].file = Some(Arc::clone(&file));
+        self.open_files += 1;
+        Ok(file)
+    }
+
+    /// Closes all files but that of the last block, which is written to.
+    fn close_files(&mut self) {
+        let last = self.blocks.len().saturating_sub(1);
+        for block in self.blocks.iter_mut().take(last) {
+            block.file = None;
+        }
+        self.open_files = 1;
+    }
+
+    /// Ends the last block: what follows goes into a new one.
+    fn seal(&mut self) -> Result<(), Error> {
+        self.flush()?;
+        if let Some(block) = self.blocks.back_mut() {
+            block.facts.is_sealed = true;
+        }
+        self.drop_empty_blocks();
+        Ok(())
+    }
+
+    /// Lets go of sealed blocks without messages.
+    fn drop_empty_blocks(&mut self) {
+        let has_empty = |block: &Block| block.facts.live == 0 && block.facts.is_sealed;
+        if !self.blocks.iter().any(has_empty) {
+            return;
+        }
+        for block in std::mem::take(&mut self.blocks) {
+            if has_empty(&block) {
+                self.retire(&block);
+            } else {
+                self.blocks.push_back(block);
+            }
+        }
+    }
+
+    /// Lets go of one sealed block if it has no messages.
+    fn drop_if_empty(&mut self, at: usize) {
+        let facts = &self.blocks[at].facts;
+        if facts.live == 0
+            && facts.is_sealed
+            && let Some(block) = self.blocks.remove(at)
+        {
+            self.retire(&block);
+        }
+    }
+
+    fn retire(&mut self, block: &Block) {
+        self.retired.push(Retired {
+            name: block.name(),
+            since: self.number + 1,
+            erase: block.wants_erasing,
+        });
+    }
+
+    /// The block that a message is in if it is anywhere.
+    fn block_of(&self, seq: Seq) -> Option<usize> {
+        let behind = self.blocks.partition_point(|block| block.facts.base <= seq);
+        let at = behind.checked_sub(1)?;
+        (self.blocks[at].facts.last >= seq).then_some(at)
+    }
+
+    /// Reads one message that is there.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if it cannot be read.
+    fn read(
+        &mut self,
+        seq: Seq,
+        found: &mut dyn FnMut(MessageRef<'_>, usize),
+    ) -> Result<(), Error> {
+        for _ in 0..2 {
+            let Some(at) = self.block_of(seq) else { break };
+            self.look_through(at)?;
+            self.check_lost(seq)?;
+            let offset = self.blocks[at].offset_before(seq);
+            let walked = self.walk(at, offset, &mut |_, header, record| {
+                if header.seq < seq {
+                    return Go::On;
+                }
+                if header.seq > seq || !format::is_intact(record) {
+                    return Go::Damaged;
+                }
+                found(header.message(record), record.len());
+                Go::Stop
+            })?;
+            if walked == Walked::Stopped {
+                return Ok(());
+            }
+            self.blocks[at].marks = None;
+        }
+        Err(Error::Damaged {
+            first: seq,
+            last: seq,
+        })
+    }
+
+    /// Visits the records of a block; it must have been looked through.
+    fn walk(
+        &mut self,
+        at: usize,
+        offset: u64,
+        each: &mut dyn FnMut(u64, &format::RecordHeader, &[u8]) -> Go,
+    ) -> Result<Walked, Error> {
+        if self.blocks[at].is_missing {
+            return Ok(Walked::Whole);
+        }
+        let is_last = at + 1 == self.blocks.len();
+        let buffered = if is_last { self.buffer.len() as u64 } else { 0 };
+        // Opening would make a file that nothing was written to yet.
+        let file = match self.blocks[at].facts.len > buffered {
+            true => Some(self.file(at)?),
+            false => None,
+        };
+        let source = Source {
+            block: &self.blocks[at],
+            file: file.as_deref(),
+            buffer: if is_last { &self.buffer } else { &[] },
+        };
+        let walked = self.reader.walk(&source, offset, each);
+        walked.map_err(disk("read a block"))
+    }
+
+    /// Tells the ledger when the first message was taken.
+    fn tell_first_time(&mut self) -> Result<(), Error> {
+        if self.ledger.state.messages == 0 {
+            return Ok(());
+        }
+        let mut time = None;
+        let read = self.read(self.ledger.state.first_seq, &mut |message, _| {
+            time = Some(message.time);
+        });
+        match read {
+            // The time of the one before stands for one that cannot be read.
+            Ok(()) | Err(Error::Damaged { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        if let Some(time) = time {
+            self.ledger.state.first_time = time;
+        }
+        Ok(())
+    }
+}
+
+impl MsgStore for FileStore {
+    fn state(&self) -> State {
+        State {
+            subjects: self.subjects.len(),
+            ..self.ledger.state
+        }
+    }
+
+    fn size_of(&self, subject: usize, headers: usize, payload: usize) -> u64 {
+        size_of(subject, headers, payload)
+    }
+
+    fn append(&mut self, message: MessageRef<'_>) -> Result<(), Error> {
+        let (subject, headers, payload) = (message.subject, message.headers, message.payload);
+        let size = size_of(subject.len(), headers.len(), payload.len());
+        let Some(len) = format::record_len(message) else {
+            let cause = std::io::Error::from(std::io::ErrorKind::FileTooLarge);
+            return Err(Error::Disk {
+                what: "append a message",
+                cause: Box::new(cause),
+            });
+        };
+        let block_bytes = self.options.block_bytes;
+        let takes = |block: &Block| block.takes(message.seq, len, block_bytes);
+        if !self.blocks.back().is_some_and(takes) {
+            self.seal()?;
+            self.blocks.push_back(Block::new(message.seq));
+            self.buffer
+                .extend_from_slice(&format::block_header(message.seq));
+        }
+        if self.buffer.capacity() == 0 {
+            self.buffer.reserve_exact(4096.max(len));
+        }
+        format::put_record(&mut self.buffer, message, len);
+        if let Some(block) = self.blocks.back_mut() {
+            block.appended(message.seq, message.time, len, size);
+        }
+        self.ledger.append(message.seq, message.time, size);
+        self.subjects.append(subject, message.seq);
+        if self.buffer.len() >= self.options.buffer_bytes {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn skip_to(&mut self, last: Seq, time: Timestamp) -> Result<(), Error> {
+        self.ledger.skip_to(last, time);
+        Ok(())
+    }
+
+    fn remove(&mut self, seq: Seq, erase: bool) -> Result<Option<Removed>, Error> {
+        if !self.ledger.contains(seq) {
+            return Ok(None);
+        }
+        let mut removed = None;
+        let read = self.read(seq, &mut |message, len| {
+            let (headers, payload) = (message.headers.len(), message.payload.len());
+            let bytes = size_of(message.subject.len(), headers, payload);
+            let subject = Bytes::copy_from_slice(message.subject);
+            removed = Some((Removed { subject, bytes }, len));
+        });
+        match read {
+            Ok(()) => {}
+            Err(Error::Damaged { .. }) => return self.remove_lost(seq).map(Some),
+            Err(error) => return Err(error),
+        }
+        let (Some((removed, len)), Some(at)) = (removed, self.block_of(seq)) else {
+            return Ok(None);
+        };
+        self.blocks[at].removed(len, removed.bytes, erase);
+        self.drop_if_empty(at);
+        self.subjects.remove(&removed.subject, seq);
+        if self.ledger.remove(seq, removed.bytes) {
+            self.tell_first_time()?;
+        }
+        Ok(Some(removed))
+    }
+
+    fn truncate_front(
+        &mut self,
+        first: Seq,
+        each: &mut dyn FnMut(Seq, &[u8]),
+    ) -> Result<u64, Error> {
+        if first <= self.ledger.state.first_seq {
+            return Ok(0);
+        }
+        let (mut messages, mut bytes) = (0, 0);
+        let mut at = 0;
+        while at < self.blocks.len() && self.blocks[at].facts.base < first {
+            let (more, more_bytes) = self.truncate_block(at, first, each)?;
+            messages += more;
+            bytes += more_bytes;
+            at += 1;
+        }
+        self.lost.remove_below(first.0);
+        self.ledger.truncate_front(first, messages, bytes);
+        if self.ledger.state.messages == 0 {
+            self.subjects.clear();
+        }
+        self.drop_empty_blocks();
+        self.tell_first_time()?;
+        Ok(messages)
+    }
+
+    fn get(&mut self, seq: Seq) -> Result<Option<Message>, Error> {
+        if !self.ledger.contains(seq) {
+            return Ok(None);
+        }
+        let mut found = None;
+        self.read(seq, &mut |message, _| found = Some(Message::from(message)))?;
+        Ok(found)
+    }
+
+    /// Messages that cannot be read are passed over.
+    fn scan(
+        &mut self,
+        from: Seq,
+        filters: &Filters,
+        each: &mut dyn FnMut(MessageRef<'_>) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let all = filters.is_all();
+        self.visit(from, &mut |message| {
+            if all || filters.matches(message.subject) {
+                return each(message);
+            }
+            ControlFlow::Continue(())
+        })
+    }
+
+    fn next(&mut self, from: Seq, filters: &Filters) -> Result<Option<Seq>, Error> {
+        match search::next(self, from, filters)? {
+            Some(seq) if self.lost.contains(seq.0) => self.next_readable(seq, filters),
+            found => Ok(found),
+        }
+    }
+
+    fn last(&mut self, up_to: Seq, filters: &Filters) -> Result<Option<Seq>, Error> {
+        match search::last(self, up_to, filters)? {
+            Some(seq) if self.lost.contains(seq.0) => self.last_readable(seq, filters),
+            found => Ok(found),
+        }
+    }
+
+    fn count(&mut self, from: Seq, filters: &Filters) -> Result<u64, Error> {
+        search::count(self, from, filters)
+    }
+
+    fn first_since(&mut self, time: Timestamp) -> Result<Option<Seq>, Error> {
+        let mut from = Seq(1);
+        let later = |block: &&Block| block.facts.live > 0 && block.facts.time_max >= time;
+        loop {
+            let mut blocks = self.blocks.iter();
+            let later = |block: &&Block| later(block) && block.facts.last >= from;
+            let Some(block) = blocks.find(later) else {
+                return Ok(None);
+            };
+            let last = block.facts.last;
+            let mut found = None;
+            self.visit(block.facts.base.max(from), &mut |message| {
+                if message.seq <= last && message.time < time {
+                    return ControlFlow::Continue(());
+                }
+                if message.time >= time {
+                    found = Some(message.seq);
+                }
+                ControlFlow::Break(())
+            })?;
+            if found.is_some() {
+                return Ok(found);
+            }
+            from = last.next();
+        }
+    }
+
+    fn subject(&mut self, subject: &[u8]) -> Result<Option<SubjectState>, Error> {
+        search::subject(self, subject)
+    }
+
+    fn subjects(
+        &mut self,
+        filters: &Filters,
+        each: &mut dyn FnMut(&[u8], SubjectState) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        search::subjects(self, filters, each)
+    }
+
+    fn last_per_subject(
+        &mut self,
+        filters: &Filters,
+        up_to: Seq,
+        max: usize,
+    ) -> Result<Vec<Seq>, LastError> {
+        search::last_per_subject(self, filters, up_to, max)
+    }
+
+    fn deleted(&self, each: &mut dyn FnMut(Seq) -> ControlFlow<()>) {
+        let _ = self
+            .ledger
+            .deleted
+            .iter()
+            .try_for_each(|seq| each(Seq(seq)));
+    }
+
+    fn lost(&self) -> Vec<(Seq, Seq)> {
+        let runs = self.lost.runs_from(0);
+        runs.map(|run| (Seq(run.start), Seq(run.end - 1))).collect()
+    }
+
+    fn checkpoint(&mut self, state: Vec<u8>) -> Result<Box<dyn Checkpoint>, Error> {
+        self.begin_checkpoint(state)
+    }
+}
+
+/// What a message counts in a stream on disk (jetstream spec §2.4).
+fn size_of(subject: usize, headers: usize, payload: usize) -> u64 {
+    let headers = if headers == 0 { 0 } else { headers + 4 };
+    (30 + subject + headers + payload) as u64
+}
+
+/// The disk did not do its part.
+fn disk(what: &'static str) -> impl Fn(vfs::Error) -> Error {
+    move |cause| Error::Disk {
+        what,
+        cause: Box::new(cause),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -102,7 +102,10 @@ impl Observer for AccountStreams {
         }
         let filter = subscription.filter();
         let mut told = Vec::new();
-        match std::str::from_utf8(filter).ok().and_then(|filter| watched.get(filter)) {
+        match std::str::from_utf8(filter)
+            .ok()
+            .and_then(|filter| watched.get(filter))
+        {
             Some(watches) => told.extend_from_slice(watches),
             None if filter.iter().any(|byte| matches!(byte, b'*' | b'>')) => {
                 let matching = watched

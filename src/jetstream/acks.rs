@@ -22,10 +22,14 @@ pub fn answer(replica: &mut Replica, reply: &[u8], result: Result<Outcome, Propo
     let stream = &*replica.handle.name;
     let refuse = |text: &mut Vec<u8>, error: &ApiError| refused(text, stream, None, error);
     match result.map(|outcome| outcome.answer) {
-        Ok(Answer::Stored(seq) | Answer::Skipped(seq)) => stored(&mut text, stream, None, seq, false),
+        Ok(Answer::Stored(seq) | Answer::Skipped(seq)) => {
+            stored(&mut text, stream, None, seq, false)
+        }
         Ok(Answer::Duplicate(seq)) => stored(&mut text, stream, None, seq, true),
-        Ok(Answer::Refused(error)) => refuse(&mut text, &error.to_api()),
-        Err(ProposeError::NoSpace) => refuse(&mut text, &ApiError::of(&table::INSUFFICIENT_RESOURCES)),
+        Ok(Answer::Refused(error)) => refuse(&mut text, &error.to_api_error()),
+        Err(ProposeError::NoSpace) => {
+            refuse(&mut text, &ApiError::of(&table::INSUFFICIENT_RESOURCES))
+        }
         // Nobody knows whether it was stored: silence makes the publisher ask again.
         Ok(_) | Err(_) => {}
     }
@@ -103,7 +107,14 @@ mod tests {
             r#"{"stream":"a\"b\\","seq":1}"#,
         );
         check(
-            |out| refused(out, "S", None, &ApiError::of(&table::STREAM_TOO_MANY_REQUESTS)),
+            |out| {
+                refused(
+                    out,
+                    "S",
+                    None,
+                    &ApiError::of(&table::STREAM_TOO_MANY_REQUESTS),
+                )
+            },
             r#"{"error":{"code":429,"err_code":10167,"description":"too many requests"},"stream":"S","seq":0}"#,
         );
     }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::replica::Replica;
 use crate::clock::Timestamp;
 use crate::nuid::Nuid;
 use crate::pubsub::accounts::Account;
@@ -22,10 +23,7 @@ use crate::pubsub::internal;
 #[allow(missing_docs, reason = "the fields are the wire's: jetstream spec §6")]
 pub enum Advisory {
     /// A stream was made, changed or deleted.
-    StreamAction {
-        stream: String,
-        action: Action,
-    },
+    StreamAction { stream: String, action: Action },
     /// A consumer was made or deleted.
     ConsumerAction {
         stream: String,
@@ -84,10 +82,7 @@ pub enum Advisory {
         response: String,
     },
     /// The queue of the API was full and has been emptied.
-    ApiLimitReached {
-        server: String,
-        dropped: u64,
-    },
+    ApiLimitReached { server: String, dropped: u64 },
 }
 
 /// What was done to a stream or consumer.
@@ -122,22 +117,26 @@ impl Advisory {
             Advisory::StreamAction { stream, action } => {
                 format!("$JS.EVENT.ADVISORY.STREAM.{}.{stream}", action.token())
             }
-            Advisory::ConsumerAction { stream, consumer, action } => {
-                consumer_event(action.token(), stream, consumer)
-            }
-            Advisory::ConsumerPause { stream, consumer, .. } => {
-                consumer_event("PAUSE", stream, consumer)
-            }
-            Advisory::MaxDeliver { stream, consumer, .. } => {
-                consumer_event("MAX_DELIVERIES", stream, consumer)
-            }
-            Advisory::Naked { stream, consumer, .. } => {
-                consumer_event("MSG_NAKED", stream, consumer)
-            }
-            Advisory::Terminated { stream, consumer, .. } => {
-                consumer_event("MSG_TERMINATED", stream, consumer)
-            }
-            Advisory::Acked { stream, consumer, .. } => {
+            Advisory::ConsumerAction {
+                stream,
+                consumer,
+                action,
+            } => consumer_event(action.token(), stream, consumer),
+            Advisory::ConsumerPause {
+                stream, consumer, ..
+            } => consumer_event("PAUSE", stream, consumer),
+            Advisory::MaxDeliver {
+                stream, consumer, ..
+            } => consumer_event("MAX_DELIVERIES", stream, consumer),
+            Advisory::Naked {
+                stream, consumer, ..
+            } => consumer_event("MSG_NAKED", stream, consumer),
+            Advisory::Terminated {
+                stream, consumer, ..
+            } => consumer_event("MSG_TERMINATED", stream, consumer),
+            Advisory::Acked {
+                stream, consumer, ..
+            } => {
                 format!("$JS.EVENT.METRIC.CONSUMER.ACK.{stream}.{consumer}")
             }
             Advisory::ApiAudit { .. } => "$JS.EVENT.ADVISORY.API".to_owned(),
@@ -189,6 +188,16 @@ impl Advisory {
             internal::publish(account, &subject, "", None, &event);
         }
     }
+}
+
+/// How many of a hundred acknowledgements of a consumer are told.
+pub fn sample_percent(replica: &Replica, consumer: &str) -> u64 {
+    let text = replica.group.with(|machine| {
+        let (consumer, _) = machine.consumer_and_store(consumer)?;
+        Some(consumer.config().sample_freq.clone())
+    });
+    let text = text.unwrap_or_default();
+    text.trim_end_matches('%').trim().parse().unwrap_or(0)
 }
 
 #[cfg(test)]

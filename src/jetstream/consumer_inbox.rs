@@ -37,10 +37,15 @@ pub fn on_ack(replica: &mut Replica, now: Timestamp, incoming: &Incoming) {
         return;
     };
     let mut acked = None;
-    delivery::with_consumer(replica, now, ack.consumer, |runtime, consumer, _, actions| {
-        let (payload, reply) = (&incoming.payload, &incoming.reply);
-        acked = Some(runtime.on_ack(now, consumer, &ack, payload, reply, actions));
-    });
+    delivery::with_consumer(
+        replica,
+        now,
+        ack.consumer,
+        |runtime, consumer, _, actions| {
+            let (payload, reply) = (&incoming.payload, &incoming.reply);
+            acked = Some(runtime.on_ack(now, consumer, &ack, payload, reply, actions));
+        },
+    );
     let Some(acked) = acked else { return };
     let reply = match acked.answer {
         Answer::None => Bytes::new(),

@@ -20,6 +20,7 @@ use bytes::Bytes;
 
 use super::advisories::{self, Advisory};
 use super::consumer_inbox;
+use super::handle::Visibility;
 use super::replica::Replica;
 use crate::clock::Timestamp;
 use crate::consumer::ack;
@@ -80,7 +81,9 @@ impl Deliveries {
 
     /// Whether a consumer is the leader's own.
     pub fn is_local(&self, name: &str) -> bool {
-        self.runtimes.get(name).is_some_and(|runtime| runtime.is_local)
+        self.runtimes
+            .get(name)
+            .is_some_and(|runtime| runtime.is_local)
     }
 }
 
@@ -110,10 +113,15 @@ pub fn add(replica: &mut Replica, now: Timestamp, name: &str, is_local: bool) {
             burst_bytes,
         };
         let dispatcher = Dispatcher::new(now, &options, consumer, last);
-        let deliver_subject = consumer.config().deliver_subject.clone();
-        Some((dispatcher, Some(deliver_subject).filter(|s| !s.is_empty())))
+        let config = consumer.config();
+        let deliver_subject = Some(config.deliver_subject.clone()).filter(|s| !s.is_empty());
+        let seen = match config.direct {
+            true => Visibility::Inner,
+            false => Visibility::Public,
+        };
+        Some((dispatcher, deliver_subject, seen))
     });
-    let Some((dispatcher, watched)) = made else {
+    let Some((dispatcher, watched, seen)) = made else {
         return;
     };
     let name: Arc<str> = name.into();
@@ -129,8 +137,10 @@ pub fn add(replica: &mut Replica, now: Timestamp, name: &str, is_local: bool) {
     }
     let is_push = runtime.watched.is_some();
     let deliveries = &mut replica.deliveries;
-    deliveries.runtimes.insert(Arc::clone(&name), Box::new(runtime));
-    replica.handle.note_consumer(&name, true);
+    deliveries
+        .runtimes
+        .insert(Arc::clone(&name), Box::new(runtime));
+    replica.handle.note_consumer(&name, Some(seen));
     if is_push {
         on_interest(replica, &name);
     }
@@ -140,10 +150,15 @@ pub fn add(replica: &mut Replica, now: Timestamp, name: &str, is_local: bool) {
 /// A consumer has another configuration.
 pub fn update(replica: &mut Replica, now: Timestamp, name: &str) {
     let mut deliver_subject = String::new();
-    with_consumer(replica, now, name.as_bytes(), |dispatcher, consumer, _, _| {
-        dispatcher.on_updated(consumer);
-        deliver_subject.clone_from(&consumer.config().deliver_subject);
-    });
+    with_consumer(
+        replica,
+        now,
+        name.as_bytes(),
+        |dispatcher, consumer, _, _| {
+            dispatcher.on_updated(consumer);
+            deliver_subject.clone_from(&consumer.config().deliver_subject);
+        },
+    );
     let watched = Some(deliver_subject).filter(|subject| !subject.is_empty());
     let Some(runtime) = replica.deliveries.runtimes.get_mut(name) else {
         return;
@@ -170,7 +185,7 @@ pub fn remove(replica: &mut Replica, now: Timestamp, name: &str, why: Closed) {
     if let Some(subject) = &runtime.watched {
         replica.site.unwatch(subject, &replica.handle.name, name);
     }
-    replica.handle.note_consumer(name, false);
+    replica.handle.note_consumer(name, None);
     let mut actions = Vec::new();
     runtime.dispatcher.close(why, &mut actions);
     for action in actions {
@@ -242,6 +257,33 @@ pub fn propose(
     put_back(replica, runtime);
 }
 
+/// As [`propose`], for somebody who waits until it is applied.
+pub fn command(
+    replica: &mut Replica,
+    now: Timestamp,
+    name: &str,
+    command: ConsumerCommand,
+    then: Box<dyn FnOnce(&mut Replica) + Send>,
+) {
+    let is_local = replica.deliveries.is_local(name);
+    if is_local {
+        propose(replica, now, name.as_bytes(), command, Bytes::new());
+        return then(replica);
+    }
+    let owned: Arc<str> = name.into();
+    let command = Command::Consumer {
+        name: name.to_owned(),
+        command,
+    };
+    replica.submit_with(
+        command,
+        Box::new(move |replica, result| {
+            on_outcome(replica, &owned, &Bytes::new(), result);
+            then(replica);
+        }),
+    );
+}
+
 /// What a consumer's command came to.
 pub fn on_outcome(
     replica: &mut Replica,
@@ -250,15 +292,20 @@ pub fn on_outcome(
     result: Result<Outcome, ProposeError>,
 ) {
     let now = crate::clock::now();
-    with_consumer(replica, now, name.as_bytes(), |dispatcher, consumer, _, actions| {
-        match result.map(|outcome| outcome.answer) {
-            Ok(Answer::Consumer(outcome)) => {
-                dispatcher.on_applied(now, consumer, outcome, actions);
+    with_consumer(
+        replica,
+        now,
+        name.as_bytes(),
+        |dispatcher, consumer, _, actions| {
+            match result.map(|outcome| outcome.answer) {
+                Ok(Answer::Consumer(outcome)) => {
+                    dispatcher.on_applied(now, consumer, outcome, actions);
+                }
+                // A delivery that came to nothing. (The order of outcomes is that of proposals.)
+                Ok(_) | Err(_) => dispatcher.on_dropped(now, consumer, actions),
             }
-            // A delivery that came to nothing. (The order of outcomes is that of proposals.)
-            Ok(_) | Err(_) => dispatcher.on_dropped(now, consumer, actions),
-        }
-    });
+        },
+    );
     if !reply.is_empty() {
         replica.outlet.publish(reply, b"", b"", b"");
     }
@@ -290,7 +337,9 @@ pub fn on_time(replica: &mut Replica, now: Timestamp) {
 
 /// Asks all dispatchers for which something may have changed.
 pub fn turn(replica: &mut Replica, now: Timestamp) {
-    let Replica { group, deliveries, .. } = replica;
+    let Replica {
+        group, deliveries, ..
+    } = replica;
     group.with(|machine| machine.drain_woken(|member| deliveries.touch(&member.name)));
     let mut dirty = std::mem::take(&mut replica.deliveries.dirty);
     for name in dirty.drain(..) {
@@ -352,7 +401,9 @@ fn put_back(replica: &mut Replica, runtime: Box<Runtime>) {
             deliveries.deadlines.cancel(&runtime.name);
         }
     }
-    deliveries.runtimes.insert(Arc::clone(&runtime.name), runtime);
+    deliveries
+        .runtimes
+        .insert(Arc::clone(&runtime.name), runtime);
 }
 
 fn carry_out(replica: &mut Replica, now: Timestamp, runtime: &mut Box<Runtime>, action: Action) {
@@ -390,7 +441,9 @@ fn submit(
         };
         match applied {
             Ok(Some(outcome)) => {
-                runtime.dispatcher.on_applied(now, consumer, outcome, &mut actions);
+                runtime
+                    .dispatcher
+                    .on_applied(now, consumer, outcome, &mut actions);
             }
             Ok(None) | Err(_) => runtime.dispatcher.on_dropped(now, consumer, &mut actions),
         }
@@ -420,14 +473,14 @@ fn tell(replica: &mut Replica, consumer: &str, advisory: dispatch::Advisory) {
     let stream = replica.handle.name.to_string();
     let consumer = consumer.to_owned();
     let event = match advisory {
-        dispatch::Advisory::MaxDeliver(Delivery { stream_seq, count, .. }) => {
-            Advisory::MaxDeliver {
-                stream,
-                consumer,
-                stream_seq: stream_seq.0,
-                deliveries: count,
-            }
-        }
+        dispatch::Advisory::MaxDeliver(Delivery {
+            stream_seq, count, ..
+        }) => Advisory::MaxDeliver {
+            stream,
+            consumer,
+            stream_seq: stream_seq.0,
+            deliveries: count,
+        },
         dispatch::Advisory::Naked(delivery) => Advisory::Naked {
             stream,
             consumer,

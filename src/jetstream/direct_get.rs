@@ -17,18 +17,16 @@ use super::replica::Replica;
 use super::status;
 use super::subjects::Target;
 use crate::clock::Timestamp;
+use crate::store::LastError;
 use crate::store::MsgStore;
 use crate::store::error::Error;
 use crate::store::message::{MessageRef, Seq};
-use crate::store::LastError;
 use crate::subject::filters::Filters;
 
 /// Subjects that one `multi_last` may find.
 const SUBJECTS_MAX: usize = 1024;
 /// Bytes of a batch that names no limit: what a client may have waiting by default.
 const BATCH_BYTES: usize = 64 * 1024 * 1024;
-
-
 
 /// What may be asked; unknown fields are ignored here.
 #[derive(Debug, Default, Deserialize)]
@@ -101,7 +99,7 @@ fn serve(
     let required = crate::protocol::headers::find(&incoming.headers, b"Nats-Required-Api-Level");
     let is_met = |level: &[u8]| {
         let level = std::str::from_utf8(level).ok()?.parse::<u64>().ok()?;
-        (level <= super::API_LEVEL).then_some(())
+        (level <= u64::from(crate::consumer::metadata::API_LEVEL)).then_some(())
     };
     if required.is_some_and(|level| is_met(level).is_none()) {
         return Err(Refusal::Status("412 Required Api Level"));
@@ -116,8 +114,9 @@ fn serve(
     }
     let mut request: Request = match body {
         b"" => Request::default(),
-        body => serde_json::from_slice(body)
-            .map_err(|_| Refusal::Status("408 Malformed Request"))?,
+        body => {
+            serde_json::from_slice(body).map_err(|_| Refusal::Status("408 Malformed Request"))?
+        }
     };
     if !subject.is_empty() {
         let only = Request {
@@ -144,7 +143,15 @@ fn serve(
 
 /// Nothing is asked for but how the answer looks.
 fn is_blank(request: &Request) -> bool {
-    let Request { seq, last_by_subj, next_by_subj, batch, start_time, multi_last, .. } = request;
+    let Request {
+        seq,
+        last_by_subj,
+        next_by_subj,
+        batch,
+        start_time,
+        multi_last,
+        ..
+    } = request;
     *seq == 0
         && last_by_subj.is_empty()
         && next_by_subj.is_empty()
@@ -182,14 +189,18 @@ fn from(store: &mut dyn MsgStore, request: &Request) -> Result<Option<Seq>, Refu
     match &request.start_time {
         None => Ok(Some(Seq(request.seq.max(1)))),
         Some(time) => {
-            let time = Timestamp::from_rfc3339(time)
-                .ok_or(Refusal::Status("408 Malformed Request"))?;
+            let time =
+                Timestamp::from_rfc3339(time).ok_or(Refusal::Status("408 Malformed Request"))?;
             Ok(store.first_since(time)?)
         }
     }
 }
 
-fn one(store: &mut dyn MsgStore, request: &Request, answer: &mut Answer<'_>) -> Result<(), Refusal> {
+fn one(
+    store: &mut dyn MsgStore,
+    request: &Request,
+    answer: &mut Answer<'_>,
+) -> Result<(), Refusal> {
     const NOT_FOUND: Refusal = Refusal::Status("404 Message Not Found");
     let found = if !request.last_by_subj.is_empty() {
         store.last(Seq::MAX, &Filters::new([&request.last_by_subj]))?
@@ -207,7 +218,11 @@ fn one(store: &mut dyn MsgStore, request: &Request, answer: &mut Answer<'_>) -> 
     Ok(())
 }
 
-fn batch(store: &mut dyn MsgStore, request: &Request, answer: &mut Answer<'_>) -> Result<(), Refusal> {
+fn batch(
+    store: &mut dyn MsgStore,
+    request: &Request,
+    answer: &mut Answer<'_>,
+) -> Result<(), Refusal> {
     const NOT_FOUND: Refusal = Refusal::Status("404 Message Not Found");
     let filters = Filters::new([&request.next_by_subj]);
     let from = from(store, request)?.ok_or(NOT_FOUND)?;
@@ -247,8 +262,8 @@ fn many_last(
         (None, 0) => store.state().last_seq,
         (None, seq) => Seq(seq),
         (Some(time), _) => {
-            let time = Timestamp::from_rfc3339(time)
-                .ok_or(Refusal::Status("408 Malformed Request"))?;
+            let time =
+                Timestamp::from_rfc3339(time).ok_or(Refusal::Status("408 Malformed Request"))?;
             match store.first_since(time)? {
                 Some(first) => first.prev(),
                 None => store.state().last_seq,
@@ -260,7 +275,10 @@ fn many_last(
         Err(LastError::TooMany) => return Err(Refusal::Status("413 Too Many Results")),
         Err(LastError::Store(error)) => return Err(error.into()),
     };
-    let mut found: Vec<Seq> = found.into_iter().filter(|seq| seq.0 >= request.seq).collect();
+    let mut found: Vec<Seq> = found
+        .into_iter()
+        .filter(|seq| seq.0 >= request.seq)
+        .collect();
     if found.is_empty() {
         return Err(Refusal::Status("404 No Results"));
     }
@@ -309,15 +327,28 @@ impl Answer<'_> {
         let mut number = itoa::Buffer::new();
         status::push(&mut block, "Nats-Stream", self.stream.as_bytes());
         status::push(&mut block, "Nats-Subject", message.subject);
-        status::push(&mut block, "Nats-Sequence", number.format(message.seq.0).as_bytes());
+        status::push(
+            &mut block,
+            "Nats-Sequence",
+            number.format(message.seq.0).as_bytes(),
+        );
         let time = message.time.to_rfc3339();
         status::push(&mut block, "Nats-Time-Stamp", time.as_bytes());
         if let Some((pending, last)) = batch {
-            status::push(&mut block, "Nats-Num-Pending", number.format(pending).as_bytes());
-            status::push(&mut block, "Nats-Last-Sequence", number.format(last.0).as_bytes());
+            status::push(
+                &mut block,
+                "Nats-Num-Pending",
+                number.format(pending).as_bytes(),
+            );
+            status::push(
+                &mut block,
+                "Nats-Last-Sequence",
+                number.format(last.0).as_bytes(),
+            );
         }
         block.extend_from_slice(b"\r\n");
-        self.outlet.publish(self.reply, b"", &block, message.payload);
+        self.outlet
+            .publish(self.reply, b"", &block, message.payload);
     }
 
     /// Ends a batch.

@@ -8,13 +8,14 @@
 //! Invariants: an answer to a proposal means synced and applied; a stream that stopped
 //! answers every question with `JetStream system temporarily unavailable`.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 use tokio::sync::oneshot;
 
+use super::consumers;
 use super::mailbox::{Limits, Mailbox};
 use super::replica::Replica;
 use crate::api_error::{ApiError, table};
@@ -22,7 +23,8 @@ use crate::clock::Timestamp;
 use crate::raft::error::ProposeError;
 use crate::stream::command::Command;
 use crate::stream::config::Config;
-use crate::stream::outcome::Outcome;
+use crate::stream::machine::Machine;
+use crate::stream::outcome::Answer;
 use crate::wal::GroupId;
 
 /// Figures that others read without asking: written by the replica after each turn.
@@ -50,7 +52,16 @@ pub struct StreamHandle {
     pub figures: Figures,
     config: RwLock<Arc<Config>>,
     /// Names of all consumers, also of those that are leader-only.
-    consumers: RwLock<HashSet<Box<str>>>,
+    consumers: RwLock<HashMap<Box<str>, Visibility>>,
+}
+
+/// Who gets to see a consumer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visibility {
+    /// Everybody.
+    Public,
+    /// Nobody: it is the server's own.
+    Inner,
 }
 
 impl StreamHandle {
@@ -84,24 +95,53 @@ impl StreamHandle {
 
     /// Whether there is such a consumer.
     pub fn has_consumer(&self, name: &str) -> bool {
-        self.consumers.read().contains(name)
+        self.consumers.read().contains_key(name)
+    }
+
+    /// Whether there is such a consumer that everybody sees.
+    pub fn is_public(&self, name: &str) -> bool {
+        self.consumers.read().get(name) == Some(&Visibility::Public)
     }
 
     /// Notes that a consumer is there, or is not any more; the replica calls it.
-    pub fn note_consumer(&self, name: &str, is_there: bool) {
+    pub fn note_consumer(&self, name: &str, seen: Option<Visibility>) {
         let mut consumers = self.consumers.write();
-        if is_there {
-            consumers.insert(name.into());
-        } else {
-            consumers.remove(name);
+        let before = match seen {
+            Some(seen) => consumers.insert(name.into(), seen),
+            None => consumers.remove(name),
+        };
+        if before == Some(Visibility::Public) {
+            self.figures.consumers.fetch_sub(1, Ordering::Relaxed);
+        }
+        if seen == Some(Visibility::Public) {
+            self.figures.consumers.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// The names of all consumers, sorted.
+    /// The names of the consumers that everybody sees, sorted.
     pub fn consumer_names(&self) -> Vec<String> {
-        let mut names: Vec<_> = self.consumers.read().iter().map(ToString::to_string).collect();
+        let consumers = self.consumers.read();
+        let public = consumers
+            .iter()
+            .filter(|(_, seen)| **seen == Visibility::Public);
+        let mut names: Vec<String> = public.map(|(name, _)| name.to_string()).collect();
         names.sort_unstable();
         names
+    }
+
+    /// Makes the figures those of the machine; the bytes by which they changed.
+    pub fn refresh(&self, machine: &Machine) -> i64 {
+        let state = machine.state();
+        self.figures
+            .messages
+            .store(state.messages, Ordering::Relaxed);
+        let before = self.figures.bytes.swap(state.bytes, Ordering::Relaxed);
+        state.bytes.wrapping_sub(before).cast_signed()
+    }
+
+    /// How many consumers there are.
+    pub fn usage_of_consumers(&self) -> u64 {
+        self.figures.consumers.load(Ordering::Relaxed)
     }
 
     /// Messages and bytes.
@@ -114,7 +154,7 @@ impl StreamHandle {
     ///
     /// # Errors
     /// When the stream has stopped, or its disk has no room.
-    pub async fn propose(&self, command: Command) -> Result<Outcome, ApiError> {
+    pub async fn propose(&self, command: Command) -> Result<Answer, ApiError> {
         let (tell, told) = oneshot::channel();
         let call = Box::new(move |replica: &mut Replica| {
             replica.submit_with(command, Box::new(|_, outcome| drop(tell.send(outcome))));
@@ -122,13 +162,8 @@ impl StreamHandle {
         if !self.mailbox.call(call) {
             return Err(unavailable());
         }
-        match told.await {
-            Ok(Ok(outcome)) => Ok(outcome),
-            Ok(Err(ProposeError::NoSpace)) => {
-                Err(ApiError::of(&table::INSUFFICIENT_RESOURCES))
-            }
-            Ok(Err(_)) | Err(_) => Err(unavailable()),
-        }
+        let told = told.await.unwrap_or(Err(ProposeError::Stopped));
+        consumers::answer(told)
     }
 
     /// Runs `read` on the stream's own thread, after everything committed before.

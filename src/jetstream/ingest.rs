@@ -59,18 +59,14 @@ impl Sink for IngestSink {
 }
 
 /// A subscription per subject of the stream, not yet inserted.
-pub fn subscriptions(
-    handle: &Arc<StreamHandle>,
-    account: &Arc<Account>,
-) -> Vec<Arc<Subscription>> {
+pub fn subscriptions(handle: &Arc<StreamHandle>, account: &Arc<Account>) -> Vec<Arc<Subscription>> {
     let sink: Arc<dyn Sink> = Arc::new(IngestSink {
         handle: Arc::clone(handle),
         account: Arc::clone(account),
     });
     let config = handle.config();
-    let subscribe = |filter: &String| {
-        Subscription::new(filter.as_bytes(), None, b"", Arc::clone(&sink), false)
-    };
+    let subscribe =
+        |filter: &String| Subscription::new(filter.as_bytes(), None, b"", Arc::clone(&sink), false);
     config.subjects.iter().filter_map(subscribe).collect()
 }
 

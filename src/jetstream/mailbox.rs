@@ -180,6 +180,11 @@ impl Mailbox {
         true
     }
 
+    /// Wakes the stream though nothing has come.
+    pub fn nudge(&self) {
+        self.arrived.notify_one();
+    }
+
     /// Takes everything that waits; `into` must be empty, its memory is used again.
     pub fn drain(&self, into: &mut Vec<Event>) {
         debug_assert!(into.is_empty());
@@ -258,9 +263,18 @@ mod tests {
         let [first, second] = &drained(&mailbox)[..] else {
             panic!("two messages");
         };
-        assert_eq!((&first.subject[..], &first.reply[..]), (&b"a"[..], &b"reply"[..]));
-        assert_eq!((&first.headers[..], &first.payload[..]), (&b"HH"[..], &b"pay"[..]));
-        assert_eq!((second.purpose, &second.payload[..]), (Purpose::Ack, &b"load"[..]));
+        assert_eq!(
+            (&first.subject[..], &first.reply[..]),
+            (&b"a"[..], &b"reply"[..])
+        );
+        assert_eq!(
+            (&first.headers[..], &first.payload[..]),
+            (&b"HH"[..], &b"pay"[..])
+        );
+        assert_eq!(
+            (second.purpose, &second.payload[..]),
+            (Purpose::Ack, &b"load"[..])
+        );
         assert!(drained(&mailbox).is_empty());
     }
 
@@ -279,7 +293,10 @@ mod tests {
     fn a_closed_mailbox_drops_and_takes_no_calls() {
         let mailbox = mailbox(2, 1000);
         mailbox.close();
-        assert_eq!(mailbox.push(Purpose::Publish, &message(b"a", None, b"")), Ok(()));
+        assert_eq!(
+            mailbox.push(Purpose::Publish, &message(b"a", None, b"")),
+            Ok(())
+        );
         assert!(!mailbox.call(Box::new(|_| {})));
         assert!(drained(&mailbox).is_empty());
     }

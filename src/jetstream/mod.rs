@@ -14,21 +14,321 @@
 //! leaves only after the log was synced; nothing here runs on a thread that serves
 //! connections, except copying a message into a mailbox.
 
+pub mod account;
 pub mod acks;
 pub mod advisories;
+pub mod api;
 pub mod consumer_inbox;
+pub mod consumers;
 pub mod delivery;
 pub mod direct_get;
 pub mod handle;
 pub mod ingest;
 pub mod mailbox;
+pub mod meta_group;
 pub mod origin;
 pub mod outlet;
 pub mod replica;
 pub mod republish;
 pub mod status;
+pub mod streams;
 pub mod subjects;
+pub mod subscriptions;
 pub mod timers;
+pub mod usage;
 
-/// The level of the API that this server has (jetstream spec §1.3).
-pub const API_LEVEL: u64 = 1;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use self::account::AccountStreams;
+use self::advisories::{Action, Advisory};
+use self::handle::StreamHandle;
+use self::meta_group::Meta;
+use self::streams::Streams;
+use self::subscriptions::{Queue, Request};
+use crate::api_error::{ApiError, table};
+use crate::consumer;
+use crate::pubsub::internal;
+use crate::stream::command::Command;
+use crate::stream::config::{Config, Storage};
+use crate::stream::validate;
+use crate::stream::validate::limits::{Limits, Space};
+use crate::tasks;
+
+/// What the server tells JetStream.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The server's name; it is the leader of everything here.
+    pub server_name: String,
+    /// The server's version, for metadata.
+    pub version: &'static str,
+    /// Unknown fields of requests are errors.
+    pub strict: bool,
+    /// Requests to the API that may wait.
+    pub requests_max: usize,
+    /// Bytes of streams in memory.
+    pub memory_bytes_max: u64,
+    /// Bytes of streams on disk.
+    pub storage_bytes_max: u64,
+    /// How long message ids may be remembered at most.
+    pub dedup_window_max: Option<std::time::Duration>,
+    /// Unacknowledged messages of one consumer.
+    pub ack_pending_max: Option<u64>,
+    /// Messages of one pull request.
+    pub request_batch_max: Option<u64>,
+}
+
+/// Streams at work.
+pub struct JetStream {
+    /// What the server said.
+    pub options: Options,
+    /// The streams there are.
+    pub streams: Streams,
+    meta: Meta,
+    /// One stream is made or changed at a time, so that rules about others hold.
+    changing: tokio::sync::Mutex<()>,
+}
+
+impl JetStream {
+    /// JetStream without streams.
+    pub fn new(options: Options, streams: Streams, meta: Meta) -> Arc<JetStream> {
+        Arc::new(JetStream {
+            options,
+            streams,
+            meta,
+            changing: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// Starts every stream that the meta group knows. A stream that cannot be started is
+    /// told and left as it is; how many those are.
+    pub async fn start_streams(&self) -> usize {
+        let mut failed = 0;
+        for (account, assigned) in self.meta.assigned() {
+            let name = assigned.config.name.clone();
+            let Some(site) = self.streams.account(&account) else {
+                tracing::warn!(
+                    account,
+                    stream = name,
+                    "the account of a stream is not configured"
+                );
+                continue;
+            };
+            if let Err(error) = self.streams.start(&site, assigned).await {
+                tracing::error!(account, stream = name, err = %error, "a stream does not start");
+                failed += 1;
+            }
+        }
+        failed
+    }
+
+    /// Answers requests to the API until the last sender of them has gone. Where requests
+    /// are to be put, and the task.
+    pub fn answer_requests(self: &Arc<Self>) -> (Arc<Queue>, JoinHandle<()>) {
+        let (sender, mut requests) = mpsc::channel::<Request>(self.options.requests_max.max(1));
+        let queue: Arc<Queue> = Arc::new(move |request| sender.try_send(request).is_ok());
+        let jetstream = Arc::clone(self);
+        let task = tasks::spawn(async move {
+            while let Some(request) = requests.recv().await {
+                let jetstream = Arc::clone(&jetstream);
+                // Each on its own: a read of a busy stream must not hold up the others. The
+                // queue bounds how many there are.
+                tasks::spawn(async move { jetstream.answer(&request).await });
+            }
+        });
+        (queue, task)
+    }
+
+    async fn answer(self: &Arc<Self>, request: &Request) {
+        let Some(site) = self.streams.account(&request.account) else {
+            return;
+        };
+        let context = api::Context {
+            jetstream: self,
+            site: &site,
+            request,
+        };
+        let text = api::answer(&context).await;
+        site.usage.note_request(text.is_error);
+        if !request.reply.is_empty() {
+            let answer = text.json.as_bytes();
+            internal::publish(&site.account, &request.reply, "", None, answer);
+        }
+    }
+
+    /// What a new stream of the account may ask for.
+    fn stream_limits(&self, site: &AccountStreams) -> Limits {
+        let account = *site.limits.read();
+        let mut limits = Limits {
+            clustered: false,
+            dedup_window_max: self.options.dedup_window_max,
+            streams_max: account.streams_max,
+            streams: 0,
+            consumers_max: account.consumers_max,
+            bytes_max_required: account.bytes_max_required,
+            memory: Space {
+                stream_bytes_max: account.memory_stream_bytes_max,
+                account_bytes_max: account.memory_bytes_max,
+                server_bytes_max: Some(self.options.memory_bytes_max),
+                ..Space::default()
+            },
+            file: Space {
+                stream_bytes_max: account.storage_stream_bytes_max,
+                account_bytes_max: account.storage_bytes_max,
+                server_bytes_max: Some(self.options.storage_bytes_max),
+                ..Space::default()
+            },
+        };
+        for other in self.streams.accounts() {
+            let is_own = other.account.name == site.account.name;
+            for handle in other.streams() {
+                let config = handle.config();
+                let reserved = config.bytes_max().unwrap_or(0);
+                let space = match config.storage {
+                    Storage::Memory => &mut limits.memory,
+                    Storage::File => &mut limits.file,
+                };
+                space.server_bytes_reserved += reserved;
+                if is_own {
+                    space.account_bytes_reserved += reserved;
+                    limits.streams += 1;
+                }
+            }
+        }
+        limits
+    }
+
+    /// What consumers of the account may ask for.
+    pub fn consumer_limits(&self, site: &AccountStreams) -> consumer::validate::facts::Limits {
+        let account = *site.limits.read();
+        let consumers = site
+            .streams()
+            .iter()
+            .map(|handle| handle.usage_of_consumers())
+            .sum();
+        consumer::validate::facts::Limits {
+            clustered: false,
+            consumers_max: account.consumers_max,
+            consumers,
+            account_ack_pending_max: account.ack_pending_max,
+            server_ack_pending_max: self.options.ack_pending_max,
+            request_batch_max: self.options.request_batch_max,
+        }
+    }
+
+    /// Makes a stream, or finds the one that is as asked for.
+    ///
+    /// # Errors
+    /// The API's answer.
+    pub async fn create_stream(
+        &self,
+        site: &Arc<AccountStreams>,
+        requested: Config,
+        pedantic: bool,
+    ) -> Result<Arc<StreamHandle>, ApiError> {
+        let _changing = self.changing.lock().await;
+        let others = Configs::of(site);
+        let config = validate::create(requested, pedantic, &self.stream_limits(site), &others)?;
+        if let Some(handle) = site.stream(&config.name) {
+            return Ok(handle);
+        }
+        let account = &site.account.name;
+        let assigned = self.meta.put(account, config.clone()).await?;
+        let started = self.streams.start(site, assigned).await;
+        let handle = match started {
+            Ok(handle) => handle,
+            Err(error) => {
+                self.meta.remove(account, &config.name).await?;
+                tracing::error!(stream = config.name, err = %error, "create stream");
+                return Err(ApiError::of(&table::STREAM_CREATE).with("{err}", error));
+            }
+        };
+        tell(&handle, Action::Create);
+        Ok(handle)
+    }
+
+    /// Gives a stream another configuration.
+    ///
+    /// # Errors
+    /// The API's answer.
+    pub async fn update_stream(
+        &self,
+        site: &Arc<AccountStreams>,
+        handle: &Arc<StreamHandle>,
+        requested: Config,
+        pedantic: bool,
+    ) -> Result<(), ApiError> {
+        let _changing = self.changing.lock().await;
+        let others = Configs::of(site);
+        let consumers = handle.read(|replica| replica.consumer_configs()).await?;
+        let consumers: Vec<_> = consumers.iter().collect();
+        let current = handle.config();
+        let limits = self.stream_limits(site);
+        let config = validate::update(&current, requested, pedantic, &limits, &others, &consumers)?;
+        if validate::is_same(&current, &config) {
+            return Ok(());
+        }
+        self.meta.update(&site.account.name, config.clone()).await?;
+        handle.propose(Command::Configure(Box::new(config))).await?;
+        handle.read(|replica| replica.on_configured()).await?;
+        self.streams.resubscribe(site, handle);
+        tell(handle, Action::Modify);
+        Ok(())
+    }
+
+    /// Ends a stream and forgets it.
+    ///
+    /// # Errors
+    /// The API's answer.
+    pub async fn delete_stream(
+        &self,
+        site: &Arc<AccountStreams>,
+        handle: &Arc<StreamHandle>,
+    ) -> Result<(), ApiError> {
+        let _changing = self.changing.lock().await;
+        if site.stream(&handle.name).is_none() {
+            return Err(ApiError::of(&table::STREAM_NOT_FOUND));
+        }
+        self.meta.remove(&site.account.name, &handle.name).await?;
+        tell(handle, Action::Delete);
+        self.streams.end(site, handle, true).await;
+        Ok(())
+    }
+}
+
+fn tell(handle: &StreamHandle, action: Action) {
+    handle.mailbox.call(Box::new(move |replica| {
+        let stream = replica.handle.name.to_string();
+        replica.tell(Advisory::StreamAction { stream, action });
+    }));
+}
+
+/// The configurations of an account's streams as of now.
+struct Configs(Vec<Arc<Config>>);
+
+impl Configs {
+    /// Sorted by name.
+    fn of(site: &AccountStreams) -> Configs {
+        Configs(
+            site.streams()
+                .iter()
+                .map(|handle| handle.config())
+                .collect(),
+        )
+    }
+}
+
+impl validate::Streams for Configs {
+    fn stream(&self, name: &str) -> Option<&Config> {
+        let found = self
+            .0
+            .binary_search_by(|config| config.name.as_str().cmp(name));
+        self.0.get(found.ok()?).map(|config| &**config)
+    }
+
+    fn each(&self, visit: &mut dyn FnMut(&Config)) {
+        self.0.iter().for_each(|config| visit(config));
+    }
+}

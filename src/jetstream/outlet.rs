@@ -37,7 +37,13 @@ impl Outlet {
     }
 
     /// Publishes a message; true if somebody received it. Empty `headers`: none.
-    pub fn publish(&mut self, subject: &[u8], reply: &[u8], headers: &[u8], payload: &[u8]) -> bool {
+    pub fn publish(
+        &mut self,
+        subject: &[u8],
+        reply: &[u8],
+        headers: &[u8],
+        payload: &[u8],
+    ) -> bool {
         let body = if headers.is_empty() {
             payload
         } else {

@@ -23,6 +23,8 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesOrdered;
 
+use super::account::AccountStreams;
+use super::advisories::Advisory;
 use super::delivery::Deliveries;
 use super::handle::StreamHandle;
 use super::mailbox::{Event, Incoming, Purpose};
@@ -30,12 +32,17 @@ use super::origin::Origin;
 use super::outlet::Outlet;
 use super::{acks, consumer_inbox, direct_get, ingest, republish, timers};
 use crate::clock::{self, Timestamp};
-use crate::nuid::Nuid;
+use crate::consumer;
+use crate::entropy::Random;
+use crate::nuid::{self, Nuid};
 use crate::raft::error::ProposeError;
 use crate::raft::group::Group;
+use crate::state_machine::StateMachine as _;
 use crate::stream::command::Command;
+use crate::stream::config::{Config, Storage};
 use crate::stream::machine::Machine;
 use crate::stream::outcome::{Answer, Effect, Outcome};
+use crate::subject::transform::Transform;
 
 /// Entries under way at once: one is being synced while the next is gathered.
 pub const PROPOSALS_MAX: usize = 2;
@@ -43,6 +50,9 @@ pub const PROPOSALS_MAX: usize = 2;
 const COMMANDS_MAX: usize = 4096;
 /// Bytes of messages in one entry.
 const BYTES_MAX: usize = 1024 * 1024;
+
+/// The largest payload a client may send, if the stream has no limit of its own.
+const PAYLOAD_BYTES: u64 = 1024 * 1024;
 
 /// What somebody does when his command has an outcome.
 pub type Then = Box<dyn FnOnce(&mut Replica, Result<Outcome, ProposeError>) + Send>;
@@ -75,9 +85,8 @@ struct Batch {
     bytes: usize,
 }
 
-type Proposal = Pin<
-    Box<dyn Future<Output = (Vec<Waiter>, Result<Vec<Outcome>, ProposeError>)> + Send>,
->;
+type Proposal =
+    Pin<Box<dyn Future<Output = (Vec<Waiter>, Result<Vec<Outcome>, ProposeError>)> + Send>>;
 
 /// One stream at work.
 pub struct Replica {
@@ -95,20 +104,66 @@ pub struct Replica {
     pub ids: Nuid,
     /// Text of an ack; used again.
     pub text: Vec<u8>,
+    /// The account's streams.
+    pub site: Arc<AccountStreams>,
+    rules: Rules,
+    random: Random,
     batch: Batch,
     in_flight: FuturesOrdered<Proposal>,
+    is_ticking: bool,
     stopping: bool,
+}
+
+/// The configuration as the hot path wants it.
+#[derive(Default)]
+struct Rules {
+    no_ack: bool,
+    in_memory: bool,
+    message_bytes_max: u64,
+    transform: Option<Transform>,
+    /// With `headers_only`.
+    republish: Option<(Transform, bool)>,
+}
+
+impl Rules {
+    fn of(config: &Config) -> Rules {
+        let transform = |src: &str, dest: &str| {
+            let src = if src.is_empty() { ">" } else { src };
+            Transform::new(src, dest).ok()
+        };
+        let limit = u64::try_from(config.max_msg_size).unwrap_or(0);
+        Rules {
+            no_ack: config.no_ack,
+            in_memory: config.storage == Storage::Memory,
+            message_bytes_max: if limit > 0 { limit } else { PAYLOAD_BYTES },
+            transform: config
+                .subject_transform
+                .as_ref()
+                .and_then(|t| transform(&t.src, &t.dest)),
+            republish: config.republish.as_ref().and_then(|republish| {
+                let transform = transform(&republish.src, &republish.dest)?;
+                Some((transform, republish.headers_only))
+            }),
+        }
+    }
 }
 
 impl Replica {
     /// A replica that [`Replica::run`] brings to life.
     pub fn new(
+        site: Arc<AccountStreams>,
         handle: Arc<StreamHandle>,
         group: Group<Machine>,
-        outlet: Outlet,
-        ids: Nuid,
+        mut random: Random,
     ) -> Replica {
+        let account = Arc::clone(&site.account);
+        let outlet = Outlet::new(account, Random::seeded(random.next_u64()));
+        let ids = Nuid::new(Random::seeded(random.next_u64()));
         Replica {
+            site,
+            rules: Rules::of(&handle.config()),
+            random,
+            is_ticking: false,
             handle,
             group,
             outlet,
@@ -132,6 +187,79 @@ impl Replica {
     /// Adds a command, and what to do with its outcome.
     pub fn submit_with(&mut self, command: Command, then: Then) {
         self.submit(command, Waiter::Then(then));
+    }
+
+    /// A random number.
+    pub fn random(&mut self) -> u64 {
+        self.random.next_u64()
+    }
+
+    /// A name for a consumer that was given none.
+    pub fn new_name(&mut self, len: usize) -> String {
+        nuid::token(&mut self.random, len)
+    }
+
+    /// The configurations of all consumers.
+    pub fn consumer_configs(&self) -> Vec<consumer::config::Config> {
+        self.group.with(|machine| {
+            let replicated = machine.consumers().iter();
+            let all = replicated.chain(machine.local_consumers().iter());
+            all.map(|member| member.consumer.config().clone()).collect()
+        })
+    }
+
+    /// The largest message there may be.
+    pub fn message_bytes_max(&self) -> u64 {
+        self.rules.message_bytes_max
+    }
+
+    /// Publishers get no answers.
+    pub fn is_silent(&self) -> bool {
+        self.rules.no_ack
+    }
+
+    /// What a subject is stored under, if under another.
+    pub fn transformed(&mut self, subject: &[u8]) -> Option<Vec<u8>> {
+        let random = &mut self.random;
+        let transform = self.rules.transform.as_ref()?;
+        transform.apply(subject, &mut |below| random.below(below))
+    }
+
+    /// What a stored message is published under again, and whether without its payload.
+    pub fn republished(&mut self, subject: &[u8]) -> Option<(Vec<u8>, bool)> {
+        let random = &mut self.random;
+        let (transform, headers_only) = self.rules.republish.as_ref()?;
+        let subject = transform.apply(subject, &mut |below| random.below(below))?;
+        Some((subject, *headers_only))
+    }
+
+    /// Tells the account of something.
+    pub fn tell(&mut self, advisory: Advisory) {
+        let account = Arc::clone(&self.site.account);
+        advisory.publish(&account, &mut self.ids, clock::now(), None);
+    }
+
+    /// When the machine wants a tick.
+    pub fn machine_deadline(&self) -> Option<Timestamp> {
+        self.group.with(|machine| machine.next_deadline())
+    }
+
+    /// A tick is under way.
+    pub fn is_ticking(&self) -> bool {
+        self.is_ticking
+    }
+
+    /// Notes whether a tick is under way.
+    pub fn note_ticking(&mut self, is_ticking: bool) {
+        self.is_ticking = is_ticking;
+    }
+
+    /// The machine has another configuration.
+    pub fn on_configured(&mut self) {
+        let config = self.group.with(|machine| machine.config().clone());
+        self.rules = Rules::of(&config);
+        self.handle.set_config(Arc::new(config));
+        super::origin::begin(self, clock::now());
     }
 
     /// Ends the task after this turn.
@@ -168,8 +296,9 @@ impl Replica {
                 break;
             }
         }
+        super::origin::end(&mut self);
         handle.mailbox.close();
-        let _ = self.group.clone().stop().await;
+        self.group.stop().await;
     }
 
     fn on_message(&mut self, now: Timestamp, incoming: Incoming) {
@@ -179,7 +308,7 @@ impl Replica {
             Purpose::Pull => consumer_inbox::on_pull(self, now, &incoming),
             Purpose::FlowReply => consumer_inbox::on_flow_reply(self, now, &incoming),
             Purpose::DirectGet => direct_get::answer(self, &incoming),
-            Purpose::Copy => super::origin::on_copy(self, now, &incoming),
+            Purpose::Copy => super::origin::on_copy(self, now, incoming),
         }
     }
 
@@ -207,7 +336,9 @@ impl Replica {
             true => self.batch.split_front(),
         };
         let group = self.group.clone();
-        let Batch { commands, waiters, .. } = batch;
+        let Batch {
+            commands, waiters, ..
+        } = batch;
         self.in_flight.push_back(Box::pin(async move {
             let outcomes = group.propose(now, commands).await;
             (waiters, outcomes)
@@ -263,7 +394,8 @@ impl Replica {
     /// Makes the figures that others read those of now.
     fn refresh(&mut self) {
         let handle = Arc::clone(&self.handle);
-        self.group.with(|machine| handle.refresh(machine));
+        let bytes = self.group.with(|machine| handle.refresh(machine));
+        self.site.usage.add(self.rules.in_memory, bytes);
     }
 }
 
@@ -275,7 +407,12 @@ impl Batch {
             bytes += weight(command);
             bytes <= BYTES_MAX
         };
-        let count = self.commands.iter().take(COMMANDS_MAX).take_while(fits).count();
+        let count = self
+            .commands
+            .iter()
+            .take(COMMANDS_MAX)
+            .take_while(fits)
+            .count();
         let count = count.max(1);
         let rest = self.commands.split_off(count);
         let commands = std::mem::replace(&mut self.commands, rest);

@@ -23,7 +23,11 @@ pub fn publish(replica: &mut Replica, stored: &Stored) {
     status::push(&mut block, "Nats-Stream", replica.handle.name.as_bytes());
     status::push(&mut block, "Nats-Subject", &stored.subject);
     let mut number = itoa::Buffer::new();
-    status::push(&mut block, "Nats-Sequence", number.format(stored.seq.0).as_bytes());
+    status::push(
+        &mut block,
+        "Nats-Sequence",
+        number.format(stored.seq.0).as_bytes(),
+    );
     let time = stored.time.to_rfc3339();
     status::push(&mut block, "Nats-Time-Stamp", time.as_bytes());
     let previous = number.format(stored.previous.0);

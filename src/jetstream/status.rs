@@ -36,7 +36,10 @@ mod tests {
     #[test]
     fn a_status_block_is_the_wires() {
         assert_eq!(line("404 No Messages"), b"NATS/1.0 404 No Messages\r\n\r\n");
-        assert_eq!(with("204 EOB", &[("A", "1")]), b"NATS/1.0 204 EOB\r\nA: 1\r\n\r\n");
+        assert_eq!(
+            with("204 EOB", &[("A", "1")]),
+            b"NATS/1.0 204 EOB\r\nA: 1\r\n\r\n"
+        );
         assert_eq!(with("", &[("A", "1")]), b"NATS/1.0\r\nA: 1\r\n\r\n");
     }
 }

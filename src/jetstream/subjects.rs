@@ -111,16 +111,43 @@ mod tests {
         check("$JS.API.INFO", Some(Target::Api(b"INFO")));
         check("$JS.API.STREAM.INFO.S", Some(Target::Api(b"STREAM.INFO.S")));
         let (stream, consumer) = (&b"S"[..], &b"C"[..]);
-        check("$JS.API.CONSUMER.MSG.NEXT.S.C", Some(Target::Pull { stream, consumer }));
+        check(
+            "$JS.API.CONSUMER.MSG.NEXT.S.C",
+            Some(Target::Pull { stream, consumer }),
+        );
         check("$JS.API.CONSUMER.MSG.NEXT.S", None);
         check("$JS.API.CONSUMER.MSG.NEXT.S.C.D", None);
-        check("$JS.API.DIRECT.GET.S", Some(Target::DirectGet { stream, subject: b"" }));
-        check("$JS.API.DIRECT.GET.S.a.b", Some(Target::DirectGet { stream, subject: b"a.b" }));
-        check("$JS.ACK.S.C.1.2.3.4.5", Some(Target::Ack { stream, consumer }));
-        check("$JS.ACK._.hash.S.C.1.2.3.4.5", Some(Target::Ack { stream, consumer }));
+        check(
+            "$JS.API.DIRECT.GET.S",
+            Some(Target::DirectGet {
+                stream,
+                subject: b"",
+            }),
+        );
+        check(
+            "$JS.API.DIRECT.GET.S.a.b",
+            Some(Target::DirectGet {
+                stream,
+                subject: b"a.b",
+            }),
+        );
+        check(
+            "$JS.ACK.S.C.1.2.3.4.5",
+            Some(Target::Ack { stream, consumer }),
+        );
+        check(
+            "$JS.ACK._.hash.S.C.1.2.3.4.5",
+            Some(Target::Ack { stream, consumer }),
+        );
         check("$JS.ACK.S.C.1.2.3.4", None);
-        check("$JS.FC.S.C.abcd", Some(Target::FlowReply { stream, consumer }));
-        check("$JS.FC._.hash.S.C.abcd", Some(Target::FlowReply { stream, consumer }));
+        check(
+            "$JS.FC.S.C.abcd",
+            Some(Target::FlowReply { stream, consumer }),
+        );
+        check(
+            "$JS.FC._.hash.S.C.abcd",
+            Some(Target::FlowReply { stream, consumer }),
+        );
         check("foo", None);
     }
 }

@@ -23,7 +23,10 @@ pub fn next_deadline(replica: &Replica) -> Option<Timestamp> {
     };
     let others = [
         replica.deliveries.next_deadline(),
-        replica.origin.as_ref().and_then(|origin| origin.next_deadline()),
+        replica
+            .origin
+            .as_ref()
+            .and_then(|origin| origin.next_deadline()),
     ];
     others.into_iter().flatten().chain(machine).min()
 }
@@ -38,7 +41,9 @@ pub async fn sleep_until(deadline: Option<Timestamp>) {
 
 /// Does what is due.
 pub fn on_time(replica: &mut Replica, now: Timestamp) {
-    let is_due = replica.machine_deadline().is_some_and(|deadline| deadline <= now);
+    let is_due = replica
+        .machine_deadline()
+        .is_some_and(|deadline| deadline <= now);
     if is_due && !replica.is_ticking() {
         replica.note_ticking(true);
         let then = |replica: &mut Replica, _| replica.note_ticking(false);

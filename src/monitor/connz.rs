@@ -16,10 +16,10 @@ use serde::Serialize;
 use super::go_format::{Time, is_zero, round_trip, shown_round_trip, uptime};
 use super::paging::{Page, SortBy};
 use super::source::{ConnectionSnapshot, PeerCertificate, Source};
-use super::subjects;
 use super::subsz::SubscriptionDetail;
 use crate::account::GLOBAL;
 use crate::clock::Timestamp;
+use crate::subject::wildcard;
 
 /// What a caller may ask for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -219,7 +219,7 @@ fn selected(
             let Some(filter) = filter else { return true };
             let detailed = source.connection(connection.cid).unwrap_or_default();
             let mut subscriptions = detailed.subscriptions.iter();
-            subscriptions.any(|sub| subjects::overlap(filter, &sub.subject))
+            subscriptions.any(|sub| wildcard::overlaps(filter.as_bytes(), sub.subject.as_bytes()))
         });
         found.extend(subscribed.map(Arc::new));
     }

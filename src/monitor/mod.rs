@@ -35,7 +35,6 @@ pub mod varz_sections;
 pub mod go_format;
 pub mod paging;
 pub mod query;
-pub mod subjects;
 
 pub mod prometheus;
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::go_format::{Float, Time, is_zero};
 use super::paging::Page;
 use super::source::{Source, SublistSnapshot, SubscriptionSnapshot};
-use super::subjects;
+use crate::subject::{tokens, wildcard};
 
 /// What a caller may ask for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub struct Subsz {
 impl Subsz {
     /// Answers `options`.
     pub fn new(source: &dyn Source, options: &SubszOptions) -> Result<Self, InvalidTestSubject> {
-        if !options.test.is_empty() && !subjects::is_literal(&options.test) {
+        if !options.test.is_empty() && !tokens::is_plain(&options.test) {
             return Err(InvalidTestSubject(options.test.clone()));
         }
         let account = Some(options.account.as_str()).filter(|account| !account.is_empty());
@@ -60,8 +60,8 @@ impl Subsz {
         let (mut details, mut total) = (Vec::new(), 0);
         if options.subscriptions {
             source.visit_subscriptions(account, &mut |sub| {
-                let reached =
-                    options.test.is_empty() || subjects::contains(&sub.subject, &options.test);
+                let reached = options.test.is_empty()
+                    || wildcard::covers(sub.subject.as_bytes(), options.test.as_bytes());
                 if reached {
                     if page.shows(total) {
                         details.push(SubscriptionDetail::of_account(sub));

@@ -33,10 +33,10 @@ use super::request_subjects::{AccountQuestion, Order, Request, ServerQuestion, c
 use super::routez::Routez;
 use super::server_info::{Idz, ServerInfo};
 use super::statsz::Statsz;
-use super::subjects;
 use super::subsz::Subsz;
 use super::system_events::{Stamp, account_connections, statsz_subject};
 use super::user_info::{Requester, UserInfo};
+use crate::subject::{tokens, wildcard};
 
 /// What requests may do to the server; implemented by `server`.
 pub trait Control: Send + Sync {
@@ -382,14 +382,14 @@ impl Monitor {
     /// within it.
     fn count(&self, question: &SubscriberQuestion) -> usize {
         let subject = question.subject.as_str();
-        let literal = subjects::is_literal(subject);
+        let literal = tokens::is_plain(subject);
         let mut counted = 0;
         let account = Some(question.account.as_str());
         self.source().visit_subscriptions(account, &mut |sub| {
             let reached = if literal {
-                subjects::contains(&sub.subject, subject)
+                wildcard::covers(sub.subject.as_bytes(), subject.as_bytes())
             } else {
-                subjects::contains(subject, &sub.subject)
+                wildcard::covers(subject.as_bytes(), sub.subject.as_bytes())
             };
             let in_group = question
                 .queue

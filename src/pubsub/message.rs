@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::connection::due;
 use crate::connection::id::ConnId;
 use crate::connection::link::Link;
 use crate::connection::outbound::SHARE_MIN_BYTES;
@@ -19,6 +20,11 @@ use super::subscription::Subscription;
 pub const CROSSINGS_MAX: usize = 16;
 /// Deliveries after which a publisher lets others have their turn.
 const WORK_MAX: usize = 16 * 1024;
+
+/// More bytes than this read at once are worth writes of their own.
+const SMALL_READ_BYTES: usize = 4096;
+/// More deliveries than this are, too.
+const SMALL_WORK: usize = 64;
 
 /// A message as it is delivered; borrows from whoever published it.
 #[derive(Clone, Copy, Debug)]
@@ -203,6 +209,20 @@ impl Batch {
         for link in self.touched.drain(..) {
             link.flush();
         }
+        std::mem::take(&mut self.behind)
+    }
+
+    /// Like [`Batch::flush`] at the end of a turn in which `read` bytes came in: if that is
+    /// little, who was touched is left to the thread's attendant, and what others want
+    /// written goes with it.
+    pub fn end_turn(&mut self, read: usize) -> bool {
+        if read > SMALL_READ_BYTES || self.work > SMALL_WORK {
+            due::flush();
+            return self.flush();
+        }
+        self.work = 0;
+        self.commit();
+        due::leave(&mut self.touched);
         std::mem::take(&mut self.behind)
     }
 

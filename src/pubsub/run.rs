@@ -17,8 +17,9 @@ use crate::connection::link::{Appended, Link};
 use crate::connection::pool;
 use crate::subject::sublist::Keyed;
 
-/// A run is committed when it holds this much.
-const RUN_BYTES: usize = 64 * 1024;
+/// A run is committed when it holds this much; with the message that fills it up, it still
+/// fits into one write buffer.
+const RUN_BYTES: usize = pool::CHUNK_BYTES - 2 * BODY_BYTES_MAX;
 /// Larger bodies are delivered one by one: the copy would cost more than the lock.
 pub const BODY_BYTES_MAX: usize = 4096;
 
@@ -83,6 +84,7 @@ impl Runs {
             marks: std::mem::take(spare),
         });
         debug_assert!(Arc::ptr_eq(&run.subscription, subscription));
+        pool::reserve(&mut run.bytes, body_len);
         encode(&mut run.bytes);
         let bodies = run.marks.last().map_or(0, |mark| mark.bodies);
         run.marks.push(Mark {

@@ -6,10 +6,9 @@
 //!      └──────────────── outcomes of the decoded commands ◄────────────────────┘
 //! ```
 //!
-//! Invariants: entries stand in the log in the order in which their proposals were first
-//! polled; a proposal is answered after its entry was synced and applied; what is in
-//! flight is bounded, further proposals wait; a proposal whose future is dropped after it
-//! was first polled may still be applied.
+//! Invariants: entries stand in the log in the order of the calls of [`Group::propose`]; a
+//! proposal is answered after its entry was synced and applied; what is in flight is
+//! bounded, further proposals wait in order.
 //!
 //! Absent: no batching over proposals (whoever proposes knows what belongs together), no
 //! clock: `now` comes with the proposal. Whether openraft runs is a matter of
@@ -18,29 +17,21 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use openraft::error::RaftError;
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Notify, oneshot};
 
 use crate::clock::Timestamp;
 use crate::raft::convert::{self, Position};
 use crate::raft::error::{CheckpointError, ProposeError};
-use crate::raft::hibernate::Power;
+use crate::raft::hibernate::{Desk, Power};
 use crate::raft::log_store::LogStore;
-use crate::raft::replica::Replica;
-use crate::raft::types::TypeConfig;
+use crate::raft::replica::{Replica, Told};
 use crate::state_machine::{MachineError, StateMachine};
 use crate::tasks::Place;
 use crate::wal::{self, GroupId};
-
-/// What may be in flight, in KiB of stored entries.
-const IN_FLIGHT_KIB_MAX: u32 = 64 << 10;
-
-/// What a proposal counts for at least, in KiB: 4,096 small ones may be in flight.
-const PROPOSAL_KIB_MIN: u32 = 16;
 
 /// How long a checkpoint waits to begin before it asks openraft again.
 const CHECKPOINT_RETRY: Duration = Duration::from_millis(20);
@@ -92,15 +83,9 @@ pub(super) struct Inner<M: StateMachine> {
     pub(super) place: Place,
     pub(super) replica: Arc<Mutex<Replica<M>>>,
     pub(super) log: LogStore,
-    pub(super) power: Mutex<Power<M>>,
-    /// Held while openraft is started or ended.
-    pub(super) switching: tokio::sync::Mutex<()>,
-    /// Proposals and checkpoints that need openraft now.
-    pub(super) in_flight: AtomicU64,
-    /// The same, ever.
-    pub(super) begun: AtomicU64,
-    pub(super) stopped: watch::Sender<bool>,
-    room: Semaphore,
+    pub(super) desk: Mutex<Desk>,
+    /// There is something on the desk, or room again, or an end.
+    pub(super) news: Arc<Notify>,
     /// One checkpoint at a time.
     checkpointing: tokio::sync::Mutex<()>,
     checkpoint_asked: AtomicBool,
@@ -122,12 +107,8 @@ impl<M: StateMachine> Group<M> {
             place,
             replica: Arc::new(Mutex::new(replica)),
             log,
-            power: Mutex::new(Power::Asleep),
-            switching: tokio::sync::Mutex::new(()),
-            in_flight: AtomicU64::new(0),
-            begun: AtomicU64::new(0),
-            stopped: watch::Sender::new(false),
-            room: Semaphore::new(IN_FLIGHT_KIB_MAX as usize),
+            desk: Mutex::default(),
+            news: Arc::default(),
             checkpointing: tokio::sync::Mutex::new(()),
             checkpoint_asked: AtomicBool::new(false),
         };
@@ -146,43 +127,48 @@ impl<M: StateMachine> Group<M> {
         &self.inner.place
     }
 
-    /// Proposes one entry and waits until it is synced and applied: what became of each
-    /// command, in their order. Many proposals may be in flight; their order in the log is
-    /// that in which their futures were first polled.
+    /// Proposes one entry; the future waits until it is synced and applied: what became of
+    /// each command, in their order. The entry takes its place in the order of the log with
+    /// this call, not when the future is polled; dropping the future takes nothing back.
     ///
     /// # Errors
     /// See [`ProposeError`]. With [`ProposeError::NoSpace`] and [`ProposeError::Damaged`]
     /// nothing was done.
-    pub async fn propose(
+    pub fn propose(
         &self,
         now: Timestamp,
         commands: Vec<M::Command>,
-    ) -> Result<Vec<M::Outcome>, ProposeError> {
+    ) -> impl Future<Output = Told<M>> + Send + use<M> {
+        let told = self.enter(now, commands);
+        async move {
+            match told {
+                // Whoever would tell is gone: the group ended.
+                Ok(told) => told.await.unwrap_or(Err(ProposeError::Stopped)),
+                Err(known) => known,
+            }
+        }
+    }
+
+    fn enter(
+        &self,
+        now: Timestamp,
+        commands: Vec<M::Command>,
+    ) -> Result<oneshot::Receiver<Told<M>>, Told<M>> {
         if commands.is_empty() {
-            return Ok(Vec::new());
+            return Err(Ok(Vec::new()));
         }
         let inner = &self.inner;
         if inner.log.is_full() {
-            return Err(ProposeError::NoSpace);
+            return Err(Err(ProposeError::NoSpace));
         }
-        let _flight = Flight::begin(inner);
-        let raft = inner.awake().await?;
-
         let ticket = inner.replica.lock().next_ticket();
         let batch = convert::batch::<M>(now, &commands, ticket);
-        let _room = inner.room_for(batch.stored.len()).await?;
-        let mut told = inner.replica.lock().expect(ticket, commands);
-
-        match raft.client_write(batch).await {
-            Ok(_) => {
-                inner.checkpoint_if_due();
-                // Applied by a view that was replaced, or decoded anew: cannot be told.
-                told.try_recv().map_err(|_| ProposeError::Stopped)
-            }
-            Err(err) => {
-                inner.replica.lock().forget(ticket);
-                Err(inner.explain(err))
-            }
+        let told = inner.replica.lock().expect(ticket, commands);
+        if inner.lay_down(|desk| desk.waiting.push_back(batch)) {
+            Ok(told)
+        } else {
+            inner.replica.lock().refuse(ticket, ProposeError::Stopped);
+            Err(Err(ProposeError::Stopped))
         }
     }
 
@@ -224,6 +210,11 @@ impl<M: StateMachine> Group<M> {
         self.inner.log.accept_damage().await
     }
 
+    /// Whether openraft runs for this group.
+    pub fn is_awake(&self) -> bool {
+        matches!(self.inner.desk.lock().power, Power::Awake)
+    }
+
     /// Up to where the machine stands.
     pub fn position(&self) -> Position {
         self.inner.replica.lock().position.clone()
@@ -236,31 +227,6 @@ impl<M: StateMachine> Group<M> {
 }
 
 impl<M: StateMachine> Inner<M> {
-    async fn room_for(
-        &self,
-        bytes: usize,
-    ) -> Result<tokio::sync::SemaphorePermit<'_>, ProposeError> {
-        let kib = u32::try_from(bytes >> 10).unwrap_or(u32::MAX);
-        let kib = kib.clamp(PROPOSAL_KIB_MIN, IN_FLIGHT_KIB_MAX);
-        let room = self.room.acquire_many(kib).await;
-        room.map_err(|_closed| ProposeError::Stopped)
-    }
-
-    fn explain(
-        &self,
-        err: RaftError<TypeConfig, openraft::error::ClientWriteError<TypeConfig>>,
-    ) -> ProposeError {
-        match err {
-            RaftError::APIError(_) => ProposeError::NotLeader,
-            RaftError::Fatal(fatal) => {
-                if !*self.stopped.borrow() {
-                    self.give_up(fatal);
-                }
-                ProposeError::Stopped
-            }
-        }
-    }
-
     /// The group cannot go on: its log, or openraft, failed. Said once.
     pub(super) fn give_up(&self, cause: impl std::error::Error + Send + Sync + 'static) {
         let mut replica = self.replica.lock();
@@ -276,7 +242,8 @@ impl<M: StateMachine> Inner<M> {
         }
     }
 
-    fn checkpoint_if_due(self: &Arc<Self>) {
+    /// Asks for a checkpoint if the log has grown enough.
+    pub(super) fn checkpoint_if_due(self: &Arc<Self>) {
         let bytes_max = if self.log.is_in_memory() {
             self.options.checkpoint_bytes_in_memory
         } else {
@@ -301,31 +268,27 @@ impl<M: StateMachine> Inner<M> {
         });
     }
 
+    /// Somebody waits for a checkpoint.
+    pub(super) fn is_checkpointing(&self) -> bool {
+        self.checkpointing.try_lock().is_err()
+    }
+
     async fn checkpoint(self: &Arc<Self>) -> Result<(), CheckpointError> {
         let _one = self.checkpointing.lock().await;
+        let (tell, mut told) = oneshot::channel();
         {
-            let replica = self.replica.lock();
+            let mut replica = self.replica.lock();
             let known = replica.checkpoint.as_ref();
             if known.and_then(|known| known.applied) == replica.position.applied {
                 return Ok(());
             }
+            replica.checkpoint_waiters.push(tell);
         }
-        let _flight = Flight::begin(self);
-        let mut stopped = self.stopped.subscribe();
-        tokio::select! {
-            done = self.checkpoint_by_openraft() => done,
-            _ = stopped.wait_for(|stopped| *stopped) => Err(CheckpointError::Stopped),
-        }
-    }
-
-    async fn checkpoint_by_openraft(self: &Arc<Self>) -> Result<(), CheckpointError> {
-        let raft = self.awake().await.map_err(CheckpointError::Asleep)?;
-        let (tell, mut told) = oneshot::channel();
-        self.replica.lock().checkpoint_waiters.push(tell);
         let position = loop {
             // Ignored while openraft has not taken note of the end of the one before.
-            let asked = raft.trigger().snapshot().await;
-            asked.map_err(|_| CheckpointError::Stopped)?;
+            if !self.lay_down(|desk| desk.checkpoint = true) {
+                return Err(CheckpointError::Stopped);
+            }
             let slept = tokio::time::sleep(CHECKPOINT_RETRY);
             tokio::select! {
                 done = &mut told => break done.map_err(|_| CheckpointError::Stopped)??,
@@ -333,26 +296,18 @@ impl<M: StateMachine> Inner<M> {
             }
         };
         if let Some(applied) = position.applied {
-            self.log.purged(applied.index).await;
+            let purged = self.log.purged(applied.index).await;
+            return purged.then_some(()).ok_or(CheckpointError::Stopped);
         }
         Ok(())
     }
 }
 
-/// Something that needs openraft; keeps the group awake.
-pub(super) struct Flight<'a>(&'a AtomicU64);
-
-impl<'a> Flight<'a> {
-    pub(super) fn begin<M: StateMachine>(inner: &'a Inner<M>) -> Self {
-        inner.begun.fetch_add(1, Ordering::Relaxed);
-        inner.in_flight.fetch_add(1, Ordering::SeqCst);
-        Flight(&inner.in_flight)
-    }
-}
-
-impl Drop for Flight<'_> {
+impl<M: StateMachine> Drop for Inner<M> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        // The driver, if there is one, finds nobody and ends.
+        self.log.close();
+        self.news.notify_one();
     }
 }
 

@@ -57,7 +57,7 @@ impl Groups {
     ///
     /// # Errors
     /// When the operating system gives no threads.
-    pub fn open(wal: Wal, options: Options, threads: usize) -> io::Result<Groups> {
+    pub fn open(wal: Wal, options: Options, threads: Shards) -> io::Result<Groups> {
         let config = settings::of_a_sole_voter().map_err(io::Error::other)?;
         let shared = Shared {
             wal,
@@ -65,7 +65,7 @@ impl Groups {
             config: Arc::new(config),
             space: Arc::default(),
             running: Mutex::default(),
-            threads: Shards::start_named("stream", threads.clamp(1, THREADS_MAX))?,
+            threads: threads,
         };
         Ok(Groups {
             shared: Arc::new(shared),
@@ -164,3 +164,8 @@ impl Groups {
         self.shared.running.lock().get(&id)?.upgrade()
     }
 }
+
+#[cfg(test)]
+mod bench;
+#[cfg(test)]
+mod tests;

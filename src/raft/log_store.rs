@@ -81,7 +81,7 @@ struct Shared {
     closing: AtomicBool,
     /// Bytes appended since the last purge.
     bytes: AtomicU64,
-    /// The first index that is not purged.
+    /// The first index that is not purged; the greatest number once closed.
     purged: watch::Sender<u64>,
     soft: Mutex<Soft>,
 }
@@ -158,16 +158,18 @@ impl LogStore {
         self.shared.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Waits until the entry at `index` is purged in this life of the process.
-    pub async fn purged(&self, index: u64) {
+    /// Waits until the entry at `index` is purged in this life of the process; false if the
+    /// group stops before.
+    pub async fn purged(&self, index: u64) -> bool {
         let mut purged = self.shared.purged.subscribe();
-        // An error would say that the sender is gone: `self` holds it.
-        let _ = purged.wait_for(|next| *next > index).await;
+        let reached = purged.wait_for(|next| *next > index).await;
+        reached.is_ok_and(|next| *next != u64::MAX)
     }
 
-    /// An append that waits for room gives up: the group stops.
+    /// Whoever waits gives up: the group stops.
     pub fn close(&self) {
         self.shared.closing.store(true, Ordering::Relaxed);
+        self.shared.purged.send_replace(u64::MAX);
     }
 
     /// What the log knows of the group.
@@ -231,6 +233,16 @@ impl LogStore {
     pub async fn accept_damage(&self) -> io::Result<()> {
         let group = self.shared.group;
         self.write_durably(Write::AcceptDamage { group }).await
+    }
+
+    /// Records how far the log is committed.
+    #[cfg(test)]
+    pub fn write_committed(&self, committed: Option<LogId>) {
+        let write = Write::Committed {
+            group: self.shared.group,
+            log_id: committed.as_ref().map(convert::log_id_to_wal),
+        };
+        self.shared.below.write(write, None).expect("room");
     }
 
     /// All entries of the range, whatever their size.

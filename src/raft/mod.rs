@@ -28,6 +28,7 @@ pub mod replica;
 pub mod group;
 pub mod groups;
 pub mod hibernate;
+pub mod instance;
 
 pub mod network;
 pub mod runtime;

@@ -17,7 +17,7 @@ use openraft::EntryPayload;
 use tokio::sync::oneshot;
 
 use crate::raft::convert::{self, Position};
-use crate::raft::error::CheckpointError;
+use crate::raft::error::{CheckpointError, ProposeError};
 use crate::raft::types::{Batch, Entry, LogId, StoredMembership, Ticket};
 use crate::state_machine::{MachineError, StateMachine};
 
@@ -43,8 +43,14 @@ pub struct Replica<M: StateMachine> {
 /// Commands as their proposer made them, and who waits for what becomes of them.
 struct Proposal<M: StateMachine> {
     commands: Vec<M::Command>,
-    tell: oneshot::Sender<Vec<M::Outcome>>,
+    tell: Tell<M>,
 }
+
+/// To whom an outcome is told.
+type Tell<M> = oneshot::Sender<Told<M>>;
+
+/// What a proposer is told.
+pub type Told<M> = Result<Vec<<M as StateMachine>::Outcome>, ProposeError>;
 
 impl<M: StateMachine> Replica<M> {
     /// A machine in the state of its checkpoint at `checkpoint`; a fresh one without.
@@ -77,15 +83,17 @@ impl<M: StateMachine> Replica<M> {
         &mut self,
         ticket: Ticket,
         commands: Vec<M::Command>,
-    ) -> oneshot::Receiver<Vec<M::Outcome>> {
+    ) -> oneshot::Receiver<Told<M>> {
         let (tell, told) = oneshot::channel();
         self.proposals.insert(ticket, Proposal { commands, tell });
         told
     }
 
     /// The proposal's entry will not come, or nobody can say.
-    pub fn forget(&mut self, ticket: Ticket) {
-        self.proposals.remove(&ticket);
+    pub fn refuse(&mut self, ticket: Ticket, err: ProposeError) {
+        if let Some(proposal) = self.proposals.remove(&ticket) {
+            let _ = proposal.tell.send(Err(err));
+        }
     }
 
     /// No entry of this process will come any more.
@@ -145,7 +153,7 @@ impl<M: StateMachine> Replica<M> {
         self.position.applied = Some(log_id);
         if let Some(tell) = tell {
             // Who asked may have gone away.
-            let _ = tell.send(outcomes);
+            let _ = tell.send(Ok(outcomes));
         }
         Ok(())
     }

@@ -11,26 +11,38 @@
 use std::fmt;
 
 use bytes::Bytes;
-use openraft::impls::leader_id_adv;
+use openraft::impls::{BoxedErrorSource, InlineBatch, leader_id_adv};
+use openraft::raft::responder::Responder;
 use openraft::type_config::alias;
-use openraft::{EmptyNode, EntryPayload};
+use openraft::{EmptyNode, EntryPayload, RaftTypeConfig};
 
 use crate::clock::Timestamp;
 
-openraft::declare_raft_types!(
-    /// The one configuration of all groups.
-    pub TypeConfig:
-        D = Batch,
-        R = (),
-        NodeId = u64,
-        Node = EmptyNode,
-        Term = u64,
-        LeaderId = leader_id_adv::LeaderId<Self::Term, Self::NodeId>,
-        Vote = openraft::Vote<Self::LeaderId>,
-        Payload = EntryPayload<Self::D, Self::NodeId, Self::Node>,
-        Entry = openraft::Entry<leader_id_adv::LeaderId<Self::Term, Self::NodeId>, Self::Payload>,
-        AsyncRuntime = crate::raft::runtime::Runtime,
-);
+/// The one configuration of all groups.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TypeConfig;
+
+impl RaftTypeConfig for TypeConfig {
+    type D = Batch;
+    type R = ();
+    type NodeId = u64;
+    type Node = EmptyNode;
+    type Term = u64;
+    type LeaderId = leader_id_adv::LeaderId<u64, u64>;
+    type Vote = openraft::Vote<Self::LeaderId>;
+    type Payload = EntryPayload<Batch, u64, EmptyNode>;
+    type Entry = openraft::Entry<Self::LeaderId, Self::Payload>;
+    type AsyncRuntime = crate::raft::runtime::Runtime;
+    type Responder<T>
+        = Answer<T>
+    where
+        T: Send + 'static;
+    type Batch<T>
+        = InlineBatch<T>
+    where
+        T: Send + 'static;
+    type ErrorSource = BoxedErrorSource;
+}
 
 /// An entry of the log.
 pub type Entry = alias::EntryOf<TypeConfig>;
@@ -46,6 +58,15 @@ pub type Membership = openraft::Membership<u64, EmptyNode>;
 pub type StoredMembership = alias::StoredMembershipOf<TypeConfig>;
 /// Up to where a snapshot goes.
 pub type SnapshotMeta = alias::SnapshotMetaOf<TypeConfig>;
+
+/// Takes what openraft says about a proposal. Dropped unused if openraft ends before.
+pub struct Answer<T>(pub Box<dyn FnOnce(T) + Send>);
+
+impl<T: Send + 'static> Responder<TypeConfig, T> for Answer<T> {
+    fn on_complete(self, result: T) {
+        (self.0)(result);
+    }
+}
 
 /// What names a proposal of this process to the machine that will apply it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -14,9 +14,10 @@ use tokio_rustls::TlsAcceptor;
 use super::events::Events;
 use super::identity::Identity;
 use super::live::Live;
+use super::streams::StreamsError;
 use super::tls::{self, ClientTls, TlsConfigError, TlsState};
 use super::{
-    ConfigSource, Configuration, Server, accounts, facts, info, listeners, memory, system,
+    ConfigSource, Configuration, Server, accounts, facts, info, listeners, memory, streams, system,
 };
 use crate::account::{self, AccountSpec};
 use crate::auth::decision::{AccessSpec, Directory, DirectoryError, DirectorySpec, UserGroup};
@@ -30,6 +31,7 @@ use crate::config::options::limits::WriteTimeout;
 use crate::config::options::listen::{ANY_HOST, CLIENT_PORT};
 use crate::connection::pending::PendingTotal;
 use crate::connection::registry::Registry;
+use crate::connection::resident;
 use crate::login::Login;
 use crate::monitor::source::Source;
 use crate::monitor::statsz_schedule::StatszSchedule;
@@ -74,6 +76,9 @@ pub enum StartError {
     /// Signals cannot be taken over.
     #[error("take over signals: {0}")]
     Signals(#[source] io::Error),
+    /// Streams cannot be stored.
+    #[error(transparent)]
+    Streams(#[from] StreamsError),
     /// The pid or ports file cannot be written.
     #[error(transparent)]
     File(#[from] vfs::Error),
@@ -114,7 +119,8 @@ impl Server {
         let monitoring_address = monitoring.as_ref().map(local_address).transpose()?;
 
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let shards = Arc::new(Shards::start(cores).map_err(StartError::Threads)?);
+        let shards =
+            Arc::new(Shards::start("shard", cores, resident::live).map_err(StartError::Threads)?);
         let base_info = info::build(&options, &identity, &directory, client_address, false);
         let known = facts::Known {
             start: clock::now(),
@@ -139,6 +145,7 @@ impl Server {
         let system = checked
             .system()
             .and_then(|system| accounts.get(&system.name));
+        let streams = streams::start(&options, &identity, &accounts).await?;
         let events = Arc::new(Events::new(
             system,
             accounts,
@@ -165,6 +172,7 @@ impl Server {
             tls: Arc::clone(&tls),
             acceptor: Mutex::new(None),
             tasks: Mutex::default(),
+            streams: Mutex::new(streams),
             _shards: Arc::clone(&shards),
         });
         let mut background = vec![

@@ -44,6 +44,7 @@ pub fn build(
         tls_available: tls.is_some() && listen.allow_non_tls,
         max_payload: i64::from(options.limits.max_payload),
         ldm: lame_duck,
+        jetstream: options.jetstream.enabled,
         api_lvl: API_LEVEL,
         host,
         port,

@@ -25,6 +25,7 @@ pub mod secure;
 pub mod shutdown;
 pub mod signals;
 pub mod source;
+mod streams;
 pub mod system;
 pub mod tls;
 pub mod version;
@@ -95,6 +96,7 @@ pub struct Server {
     tls: Arc<tls::ClientTls>,
     acceptor: Mutex<Option<JoinHandle<()>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
+    streams: Mutex<Option<streams::Started>>,
     /// Dropped last: the links' tasks end with it.
     _shards: Arc<Shards>,
 }

@@ -29,6 +29,12 @@ impl Server {
         for client in self.front.clients.all() {
             client.link.close(CloseReason::ServerShutdown);
         }
+        let streams = self.streams.lock().take();
+        if let Some(streams) = streams {
+            streams.task.abort();
+            streams.jetstream.streams.stop().await;
+            streams.wal.close();
+        }
         let gone = async {
             while !self.front.clients.is_empty() {
                 tokio::time::sleep(LOOK_EVERY).await;

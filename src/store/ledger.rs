@@ -146,3 +146,32 @@ impl Ledger {
         }
     }
 }
+
+/// Tells which sequences are there to somebody who asks in ascending order: most answers
+/// come from the run that was found last.
+///
+/// Valid as long as nothing is taken away.
+#[derive(Clone, Debug, Default)]
+pub struct Live {
+    start: u64,
+    end: u64,
+}
+
+impl Live {
+    /// The first message at or after `seq`.
+    pub fn next(&mut self, ledger: &Ledger, seq: Seq) -> Option<Seq> {
+        if !(self.start..self.end).contains(&seq.0) {
+            let start = ledger.next(seq)?;
+            let hole = ledger.deleted.runs_from(start.0).next();
+            self.start = start.0;
+            self.end = hole.map_or(ledger.state.last_seq.next().0, |hole| hole.start);
+            return Some(start);
+        }
+        Some(seq)
+    }
+
+    /// Whether the message is there.
+    pub fn contains(&mut self, ledger: &Ledger, seq: Seq) -> bool {
+        self.next(ledger, seq) == Some(seq)
+    }
+}

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::api_error::ApiError;
 use crate::api_error::json;
 use crate::clock::Timestamp;
+use crate::consumer;
 
 /// What removes messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -293,6 +294,19 @@ impl Config {
     /// As [`Config::msgs_max`].
     pub fn consumers_max(&self) -> Option<u64> {
         positive(self.max_consumers)
+    }
+
+    /// What the rules of its consumers need to know.
+    pub fn seen_by_consumers(&self) -> consumer::validate::facts::Stream<'_> {
+        consumer::validate::facts::Stream {
+            subjects: &self.subjects,
+            is_work_queue: self.retention == Retention::WorkQueue,
+            is_interest: self.retention == Retention::Interest,
+            replicas: self.num_replicas,
+            consumers_max: self.consumers_max(),
+            ack_pending_limit: self.consumer_limits.max_ack_pending,
+            inactive_threshold_limit: self.consumer_limits.inactive_threshold,
+        }
     }
 
     /// The streams it copies from: its mirror's origin, or its sources.

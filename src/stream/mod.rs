@@ -32,6 +32,7 @@ pub mod dedup;
 #[cfg(test)]
 mod fake_store;
 pub mod headers;
+pub mod info;
 pub mod machine;
 #[cfg(test)]
 mod model;
@@ -39,8 +40,10 @@ pub mod origin;
 pub mod outcome;
 mod publish;
 mod purge;
+pub mod requests;
 pub mod retention;
 pub mod snapshot;
 #[cfg(test)]
 mod tests;
 pub mod ttl;
+pub mod validate;

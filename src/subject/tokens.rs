@@ -82,9 +82,32 @@ pub fn is_valid_filter(subject: &str) -> bool {
     !subject.bytes().any(white) && is_valid_subscribe(subject.as_bytes())
 }
 
+/// Whether `subject` is one that messages may have, without white space: what monitoring
+/// takes for a literal subject.
+pub fn is_plain(subject: &str) -> bool {
+    is_valid_filter(subject) && is_literal(subject.as_bytes())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn plain_subjects_have_no_wildcards_gaps_or_white_space() {
+        for (subject, expected) in [
+            ("foo", true),
+            ("foo.bar", true),
+            ("foo.*x", true),
+            ("", false),
+            ("foo.*", false),
+            ("foo.>", false),
+            ("foo..bar", false),
+            ("foo.", false),
+            ("foo bar", false),
+        ] {
+            assert_eq!(is_plain(subject), expected, "{subject:?}");
+        }
+    }
 
     #[test]
     fn each_strictness_accepts_what_it_says() {

@@ -130,11 +130,11 @@ impl<V> Tree<V> {
     ) -> ControlFlow<()> {
         let mut subject = Vec::new();
         let mut chunks = self.chunks.range::<[u8], _>(..);
-        let mut chunk = chunks.next();
+        let mut chunk = chunks.next().map(|(_, chunk)| chunk);
         let mut at = 0;
-        while let Some((_, here)) = chunk {
+        while let Some(here) = chunk {
             if at >= here.len() {
-                (chunk, at) = (chunks.next(), 0);
+                (chunk, at) = (chunks.next().map(|(_, chunk)| chunk), 0);
                 continue;
             }
             here.subject(at, &mut subject);
@@ -150,10 +150,10 @@ impl<V> Tree<V> {
                     if at >= here.len() {
                         // What is behind this chunk may be many chunks behind.
                         let (key, there) = self.floor(&target);
-                        let behind = (Bound::Excluded(&**key), Bound::Unbounded);
+                        let behind = (Bound::Excluded(key), Bound::Unbounded);
                         chunks = self.chunks.range::<[u8], _>(behind);
                         at = there.find(&target).unwrap_or_else(|at| at);
-                        chunk = Some((key, there));
+                        chunk = Some(there);
                     }
                 }
             }
@@ -162,10 +162,11 @@ impl<V> Tree<V> {
     }
 
     /// The chunk in which a subject is if it is anywhere, and the chunk's key.
-    fn floor(&self, subject: &[u8]) -> (&Box<[u8]>, &Arc<Chunk<V>>) {
+    fn floor(&self, subject: &[u8]) -> (&[u8], &Arc<Chunk<V>>) {
         let upto = (Bound::Unbounded, Bound::Included(subject));
         let floor = self.chunks.range::<[u8], _>(upto).next_back();
-        floor.expect("there is a chunk with the empty key")
+        let (key, chunk) = floor.expect("there is a chunk with the empty key");
+        (key, chunk)
     }
 }
 
@@ -243,7 +244,7 @@ impl<V: Clone> Tree<V> {
     /// Takes the next chunk into the one of `subject`, which has `left` subjects, if both
     /// fit; an empty chunk goes.
     fn merge(&mut self, subject: &[u8], left: usize) {
-        let key = self.floor(subject).0.clone();
+        let key: Box<[u8]> = self.floor(subject).0.into();
         if left == 0 && !key.is_empty() {
             self.chunks.remove(&key);
             return;

@@ -7,9 +7,13 @@
 //! Invariants: nothing else in the crate opens, lists, renames or removes files; no
 //! read is larger than the caller allows; every error names the operation and the path.
 //!
-//! Absent: no buffering (a write is a write), no locks, no watching for changes.
+//! Absent: no buffering (a write is a write), no watching for changes.
 
+#[cfg(any(test, feature = "testing"))]
+pub mod contract;
 pub mod real;
+#[cfg(any(test, feature = "testing"))]
+pub mod sim;
 
 use std::fmt;
 use std::io;
@@ -57,7 +61,17 @@ pub trait Vfs: Send + Sync {
 
     /// What the disk under the path has room for.
     fn space(&self, path: &Path) -> Result<Space, Error>;
+
+    /// Takes the lock that this file stands for, made if there is none; held against other
+    /// processes and other holders in this one until it is dropped, or the process ends.
+    /// [`io::ErrorKind::WouldBlock`] if somebody has it. A disk without locks refuses.
+    fn lock(&self, path: &Path) -> Result<Box<dyn Lock>, Error> {
+        Err(Error::new("lock", path, io::ErrorKind::Unsupported.into()))
+    }
 }
+
+/// A lock that is held.
+pub trait Lock: Send + Sync {}
 
 /// The size of a disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{AppendFile, Error, File, Space, Vfs};
+use super::{AppendFile, Error, File, Lock, MODE_PRIVATE, Space, Vfs};
 
 /// The files of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -104,7 +104,23 @@ impl Vfs for RealVfs {
             available: space.f_bavail.saturating_mul(space.f_frsize),
         })
     }
+
+    fn lock(&self, path: &Path) -> Result<Box<dyn Lock>, Error> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false);
+        let file = options.mode(MODE_PRIVATE).open(path);
+        let file = file.map_err(|cause| Error::new("open", path, cause))?;
+        let operation = rustix::fs::FlockOperation::NonBlockingLockExclusive;
+        let locked = rustix::fs::flock(&file, operation);
+        locked.map_err(|cause| Error::new("lock", path, cause.into()))?;
+        Ok(Box::new(Locked(file)))
+    }
 }
+
+/// Closing the file gives the lock back.
+struct Locked(#[expect(dead_code, reason = "held for its lock")] fs::File);
+
+impl Lock for Locked {}
 
 /// A file read and written at any place.
 struct RandomFile {
@@ -189,6 +205,12 @@ mod tests {
 
     fn check(result: Result<impl std::fmt::Debug, Error>, expected: &str) {
         assert_eq!(result.expect_err(expected).to_string(), expected);
+    }
+
+    #[test]
+    fn it_keeps_the_contract() {
+        let dir = tempfile::tempdir().unwrap();
+        vfs::contract::run(&RealVfs, dir.path());
     }
 
     #[test]

@@ -21,17 +21,34 @@
 //! Absent: no runtime, no Raft: votes and payloads are opaque bytes; no linger: an idle log
 //! writes at once.
 
+pub mod batch;
 pub mod error;
+pub mod index;
+pub mod page;
+pub mod purge;
+pub mod reader;
+pub mod record;
+pub mod recovery;
+pub mod room;
+pub mod scan;
+pub mod segment;
+pub mod writer;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::{Condvar, Mutex};
 
-use crate::vfs::Vfs;
+use crate::tasks::Thread;
+use crate::vfs::{self, Vfs};
 use crate::wal::error::Error;
+use crate::wal::reader::Reader;
+use crate::wal::room::Room;
+use crate::wal::writer::{Queued, Shared, State, Writer};
 
 /// A Raft group, of this server's log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -105,6 +122,21 @@ pub enum Write {
     },
 }
 
+impl Write {
+    /// Whose it is.
+    pub const fn group(&self) -> GroupId {
+        match self {
+            Write::Append { group, .. }
+            | Write::Vote { group, .. }
+            | Write::TruncateAfter { group, .. }
+            | Write::Purge { group, .. }
+            | Write::Committed { group, .. }
+            | Write::DropGroup { group }
+            | Write::AcceptDamage { group } => *group,
+        }
+    }
+}
+
 /// Called on the writer thread once the write is durable; must be quick.
 pub type Done = Box<dyn FnOnce(Result<(), Error>) + Send>;
 
@@ -149,6 +181,8 @@ pub struct Options {
     pub cache_bytes_max: usize,
     /// A group with no more than this is written anew when it alone holds an old segment.
     pub rewrite_bytes_max: usize,
+    /// Where copies of damaged files go; `quarantine` in the log's directory if none.
+    pub quarantine: Option<PathBuf>,
     /// What is done when a write or sync failed: does not return in production.
     pub on_fatal: Arc<dyn Fn(&Error) + Send + Sync>,
 }
@@ -161,6 +195,7 @@ impl Default for Options {
             batch_bytes_max: 8 << 20,
             cache_bytes_max: 64 << 20,
             rewrite_bytes_max: 64 << 10,
+            quarantine: None,
             on_fatal: Arc::new(|err| {
                 tracing::error!(%err, "write-ahead log: the disk failed, the process ends");
                 std::process::abort();
@@ -188,7 +223,9 @@ pub struct RecoveryReport {
 
 /// The log. Cheap to clone.
 #[derive(Clone)]
-pub struct Wal {}
+pub struct Wal {
+    owner: Arc<Owner>,
+}
 
 impl Wal {
     /// Opens the log in `dir`, makes it if there is none, and starts its writer.
@@ -196,62 +233,239 @@ impl Wal {
     /// # Errors
     /// When the disk refuses. Damage is no error but reported.
     pub fn open(
-        _vfs: Arc<dyn Vfs>,
-        _dir: PathBuf,
-        _options: Options,
+        vfs: Arc<dyn Vfs>,
+        dir: PathBuf,
+        options: Options,
     ) -> Result<(Wal, RecoveryReport), Error> {
-        todo!()
+        let segment_bytes = segment::usable_bytes(options.segment_bytes);
+        let recovered = recovery::recover(&vfs, &dir, &options)?;
+        let mut started = recovery::start(vfs, dir, segment_bytes, recovered, &options)?;
+        // One segment is ready before anybody writes: a full disk shows at once.
+        while started.pool.ready.is_empty() {
+            match started.pool.step() {
+                Err(Error::NoSpace) => break,
+                step => step?,
+            };
+        }
+        let slack = batch::slack(segment_bytes);
+        let left = match started.position.segment {
+            Some(_) => segment_bytes - started.position.offset,
+            None => 0,
+        };
+        let ready = started.pool.ready.len();
+        let state = State {
+            index: started.index,
+            queue: VecDeque::new(),
+            queue_bytes: 0,
+            urgent: 0,
+            flush: false,
+            planned: Room::new(left, ready, segment_bytes, slack),
+            no_space: ready == 0,
+            wanted: false,
+            next_ticket: 1,
+            segments: started.segments,
+            closing: false,
+            closed: false,
+        };
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            work: Condvar::new(),
+            room: Condvar::new(),
+            options,
+        });
+        let writer = Writer::new(
+            Arc::clone(&shared),
+            started.pool,
+            started.position,
+            started.reclaim,
+            started.encoder,
+        );
+        let thread = Thread::start("wal", move || writer.run());
+        let thread = thread.map_err(|cause| vfs::Error::new("start", "wal".as_ref(), cause))?;
+        let thread = Mutex::new(Some(thread));
+        let owner = Arc::new(Owner { shared, thread });
+        Ok((Wal { owner }, started.report))
     }
 
     /// Takes a write over: its effect is readable at return, and durable when `done` is
     /// called, on the writer thread. A [`Write::Committed`] or [`Write::Purge`] without
-    /// `done` waits for the next batch and causes no sync of its own. Waits while the queue
-    /// is full, but never on the writer thread.
+    /// `done` waits for the next batch and causes no sync of its own.
+    ///
+    /// Blocks while the queue is full, for a sync or two; never on the writer thread.
     ///
     /// # Errors
     /// Nothing changed, and `done` is not called, if there is no room on the disk, the write
     /// is too large or out of order, or the log is closed.
-    pub fn write(&self, _write: Write, _done: Option<Done>) -> Result<(), Error> {
-        todo!()
+    pub fn write(&self, write: Write, done: Option<Done>) -> Result<(), Error> {
+        let shared = &self.owner.shared;
+        let cost = batch::cost(&write);
+        let bytes = record::footprint(batch::charge(&write));
+        let mut state = shared.state.lock();
+        loop {
+            if state.closing || state.closed {
+                return Err(Error::Closed);
+            }
+            state.index.check(&write)?;
+            let bytes_max = state.planned.write_bytes_max();
+            if bytes > bytes_max || cost > u32::MAX as usize {
+                return Err(Error::TooLarge { bytes, bytes_max });
+            }
+            let full = state.queue_bytes + cost > shared.options.queue_bytes_max
+                || state.queue.len() >= writer::QUEUE_WRITES_MAX;
+            if full && !state.queue.is_empty() && !self.owner.is_writer() {
+                state.flush = true;
+            } else {
+                let reserve = match write {
+                    Write::Append { .. } => state.planned.reserve(),
+                    _ => 0,
+                };
+                if let Some(room) = state.planned.place(bytes, reserve) {
+                    state.planned = room;
+                    break;
+                }
+                let no_space = state.no_space;
+                state.wanted = true;
+                state.flush = true;
+                if no_space || self.owner.is_writer() {
+                    shared.work.notify_one();
+                    return Err(Error::NoSpace);
+                }
+            }
+            shared.work.notify_one();
+            shared.room.wait(&mut state);
+        }
+        let ticket = state.next_ticket;
+        state.next_ticket += 1;
+        state.index.take(&write, ticket);
+        state.queue_bytes += cost;
+        let wake = !writer::is_lazy(&write, done.as_ref());
+        if wake {
+            state.urgent += 1;
+        }
+        let queued = Queued {
+            write,
+            done,
+            ticket,
+        };
+        state.queue.push_back(queued);
+        drop(state);
+        if wake {
+            shared.work.notify_one();
+        }
+        Ok(())
     }
 
     /// The entries of the range that there are, from its start on, until they are
-    /// `bytes_max` together; at least one. From memory, or from the disk.
+    /// `bytes_max` together; at least one. From memory, or from the disk. A range that
+    /// begins before the first entry yields from the first one on.
     ///
     /// # Errors
-    /// When the disk refuses or an entry is damaged.
+    /// When the disk refuses or the first entry is damaged.
     pub fn entries(
         &self,
-        _group: GroupId,
-        _range: Range<u64>,
-        _bytes_max: usize,
+        group: GroupId,
+        range: Range<u64>,
+        bytes_max: usize,
     ) -> Result<Vec<(LogId, Bytes)>, Error> {
-        todo!()
+        let shared = &self.owner.shared;
+        loop {
+            let (found, files) = {
+                let state = shared.state.lock();
+                let found = state.index.find(group, range.clone(), bytes_max);
+                let is_cached = found.iter().all(|found| found.payload.is_some());
+                let files = (!is_cached).then(|| state.segments.clone());
+                (found, files.unwrap_or_default())
+            };
+            let mut reader: Option<Reader> = None;
+            let mut entries = Vec::with_capacity(found.len());
+            let mut changed = None;
+            for found in found {
+                match purge::payload(group, &found, &mut reader, |number| {
+                    files.get(&number).cloned()
+                }) {
+                    Ok(payload) => entries.push((found.id, payload)),
+                    Err(Error::Damaged { .. }) => {
+                        changed = Some(found);
+                        break;
+                    }
+                    Err(err) => return Err(err),
+                }
+            }
+            let Some(found) = changed else {
+                return Ok(entries);
+            };
+            if !entries.is_empty() {
+                return Ok(entries);
+            }
+            // Either rot, or the entry moved or went while nobody held the lock.
+            let index = found.id.index;
+            let state = shared.state.lock();
+            let now = state.index.find(group, index..index + 1, 0);
+            if now.first().is_some_and(|now| now.slot == found.slot) {
+                return Err(Error::Damaged { group, index });
+            }
+        }
     }
 
     /// The name of an entry, from memory; of the last purged one too.
-    pub fn log_id(&self, _group: GroupId, _index: u64) -> Option<LogId> {
-        todo!()
+    pub fn log_id(&self, group: GroupId, index: u64) -> Option<LogId> {
+        self.owner.shared.state.lock().index.log_id(group, index)
     }
 
     /// What is known of a group; nothing of a group that never wrote.
-    pub fn state(&self, _group: GroupId) -> GroupState {
-        todo!()
+    pub fn state(&self, group: GroupId) -> GroupState {
+        self.owner.shared.state.lock().index.state(group)
     }
 
     /// The groups that ever wrote and were not dropped, in order.
     pub fn groups(&self) -> Vec<GroupId> {
-        todo!()
+        self.owner.shared.state.lock().index.groups()
     }
 
-    /// Who holds old segments, most first: these should be checkpointed and purged.
+    /// Who holds old segments, and how many, most first: these should be checkpointed and
+    /// purged.
     pub fn pinned_by(&self) -> Vec<(GroupId, u64)> {
-        todo!()
+        let state = self.owner.shared.state.lock();
+        let held = |from: u64| state.segments.range(from..).count().saturating_sub(1) as u64;
+        let pinned = state.index.pinned();
+        let pinned = pinned.map(|(group, segment)| (group, held(segment)));
+        pinned.take_while(|(_, held)| *held > 0).collect()
     }
 
     /// Writes what waits, marks the log as closed in good order and ends the writer. Other
     /// handles get [`Error::Closed`] from then on. Dropping the last handle does the same.
     pub fn close(self) {
-        todo!()
+        self.owner.close();
     }
 }
+
+/// Ends the writer with the last handle.
+struct Owner {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<Thread>>,
+}
+
+impl Owner {
+    fn is_writer(&self) -> bool {
+        let thread = self.thread.lock();
+        thread.as_ref().is_some_and(Thread::is_current)
+    }
+
+    fn close(&self) {
+        self.shared.state.lock().closing = true;
+        self.shared.work.notify_one();
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread {
+            thread.join();
+        }
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+#[cfg(test)]
+mod tests;

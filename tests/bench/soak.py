@@ -3,17 +3,19 @@
 
     soak.py            10,000 connections x 5 rounds, 1,000 slow consumers x 3 rounds,
                        100,000 subscriptions churned for a minute
-    soak.py --quick    the same, small (under a minute; part of `make test`); finds lost
-                       messages and gross leaks, not a slow one
+    soak.py --quick    the same, small (under a minute; part of `make test`)
 
 Server and load are processes of their own. Memory after the first round is the measure
-for every later one: it may grow by --flat percent (5) plus 2 MiB of noise (quick: 8 MiB, and after slow consumers only
-a doubling fails). Slow consumers
-must all be cut off and counted, while healthy subscribers lose no message. Exit status 1
-if anything of this fails.
+for every later one: it may grow by --flat percent (5) plus 2 MiB of noise (quick: 4 MiB).
+The server remembers no more closed connections than one round has, so that this memory
+is full after the first round. It runs without huge pages unless --huge-pages says so:
+with them memory comes and goes in steps of 2 MiB, which hides what is looked for. Slow
+consumers must all be cut off and counted, while healthy subscribers lose no message. Exit
+status 1 if anything of this fails.
 """
 
 import argparse
+import os
 import re
 import sys
 import time
@@ -21,7 +23,9 @@ import time
 import servers
 
 NOISE_KB = 2048
-QUICK_NOISE_KB = 8192
+QUICK_NOISE_KB = 4096
+# After a load: the server collects its memory once it has been at rest for a while.
+REST_SECS = 4
 
 
 class Soak:
@@ -56,9 +60,10 @@ class Soak:
         """Connections opened and closed, round after round."""
         n, rounds = (500, 4) if self.args.quick else (10_000, self.args.rounds or 5)
         print(f"{n} connections opened and closed, {rounds} rounds", flush=True)
-        with self.server() as s:
+        with self.server(f"max_closed_clients: {n}") as s:
             r = self.run(s, "churn-conns", f"--conns {n} --rounds {rounds}")
-            self.check_flat("memory with all open", r["rss_kb_open"])
+            # The first time all are open is before the end of the first round.
+            self.check_flat("memory with all open", r["rss_kb_open"][1:])
             self.check_flat("memory with all closed", r["rss_kb_closed"])
             left = (s.get("/varz") or {}).get("connections")
             self.check(left == 0, f"connections still counted: {left}")
@@ -67,22 +72,16 @@ class Soak:
         """Subscribers that never read, beside some that check every sequence number."""
         slow, rounds, mb = (50, 3, 8) if self.args.quick else (1000, self.args.rounds or 3, 8)
         print(f"{slow} slow consumers with max_pending 256 KiB, {rounds} rounds", flush=True)
-        with self.server("max_pending: 262144", "max_payload: 65536") as s:
+        with self.server("max_pending: 262144", "max_payload: 65536", f"max_closed_clients: {slow}") as s:
             after = []
             for _ in range(rounds):
                 r = self.run(s, "slow-consumers", f"--slow {slow} --mb {mb}")
                 self.check(r["lost"] == 0, f"healthy subscribers lost {r['lost']} of {r['sent']} messages")
                 self.check(r["cut"] == slow, f"{r['cut']} of {slow} slow consumers cut off, "
                            f"{r['rss_kb_held'] / 1024:.1f} MiB meanwhile")
-                time.sleep(1)
+                time.sleep(REST_SECS)
                 after.append(s.rss_kb())
-            if self.args.quick:
-                # What threads and the allocator keep is half of the small version's memory
-                # and wanders by a third; it can tell a gross leak only.
-                shown = " ".join(f"{kb / 1024:.1f}" for kb in after)
-                self.check(after[-1] <= 2 * after[0], f"memory at most doubles: {shown} MiB")
-            else:
-                self.check_flat("memory after each round", after)
+            self.check_flat("memory after each round", after)
             counted = (s.get("/varz") or {}).get("slow_consumers")
             self.check(counted == slow * rounds, f"/varz counts {counted} slow consumers of {slow * rounds}")
 
@@ -119,9 +118,12 @@ def main():
     p.add_argument("--only", metavar="REGEX", default="", help="parts whose name matches: " + ", ".join(PARTS))
     p.add_argument("--rounds", type=int, help="rounds of the first two parts")
     p.add_argument("--flat", type=float, default=5, help="growth allowed after the first round, in percent")
+    p.add_argument("--huge-pages", action="store_true", help="leave the server's huge pages on, as by default")
     p.add_argument("--server", metavar="COMMAND", help="another server; {conf} is replaced")
     p.add_argument("--debug-build", action="store_true", help="use the unoptimized build of our server")
     a = p.parse_args()
+    if not a.huge_pages:
+        os.environ["MIMALLOC_ALLOW_THP"] = "0"
     servers.raise_nofile()
     soak = Soak(a)
     for name, part in PARTS.items():

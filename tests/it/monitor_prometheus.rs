@@ -2,7 +2,8 @@
 //! exporter for NATS makes of `/varz`.
 //!
 //! The binaries `prometheus` and `promtool` are looked for on the PATH and among the tools
-//! of the build. Without them a line beginning with `SKIPPED` says so.
+//! of the build. Without them a line `skip prometheus: …` says so, which the
+//! summary of `tests/run` shows.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -27,7 +28,10 @@ fn tool(name: &str) -> Option<PathBuf> {
         .find(|file| file.is_file());
     if found.is_none() {
         // Past the capture of the test harness: the log of the run has to show it.
-        let _ = writeln!(std::io::stderr(), "SKIPPED: there is no {name} here");
+        let _ = writeln!(
+            std::io::stderr(),
+            "skip prometheus: there is no {name} here"
+        );
     }
     found
 }

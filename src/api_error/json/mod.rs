@@ -12,7 +12,7 @@
 //!         ── field: which words a field's type has in the texts (int, time.Duration, ...)
 //! ```
 //!
-//! Invariants: no bytes make it panic; it recurses no deeper than [`syntax::DEPTH_MAX`] and
+//! Invariants: no bytes make it panic; it recurses no deeper than `syntax::DEPTH_MAX` and
 //! holds at most the members of the objects on the way to one value. Absent: what a request
 //! means.
 
@@ -22,6 +22,9 @@ mod syntax;
 pub mod time;
 mod value;
 
+use std::fmt::Write as _;
+
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::ApiError;
@@ -56,6 +59,28 @@ pub fn parse_with_switch<T: DeserializeOwned>(
     let on = root.take_switch(switch).map_err(invalid)?;
     Ok((T::deserialize(root).map_err(invalid)?, on))
 }
+
+/// The text of an answer: compact, with `<`, `>`, `&` and the separators of lines and
+/// paragraphs escaped as the peers do.
+pub fn text<T: Serialize + ?Sized>(answer: &T) -> String {
+    let plain = serde_json::to_string(answer).unwrap_or_default();
+    if !plain.contains(ESCAPED) {
+        return plain;
+    }
+    // Outside of strings none of these occur.
+    let mut text = String::with_capacity(plain.len() + 32);
+    for c in plain.chars() {
+        match ESCAPED.contains(&c) {
+            true => {
+                let _ = write!(text, "\\u{:04x}", u32::from(c));
+            }
+            false => text.push(c),
+        }
+    }
+    text
+}
+
+const ESCAPED: [char; 5] = ['<', '>', '&', '\u{2028}', '\u{2029}'];
 
 fn invalid(error: value::Error) -> ApiError {
     ApiError::of(&INVALID_JSON).with("{err}", error)

@@ -326,6 +326,15 @@ fn a_switch_beside_the_struct_is_taken_out() {
     );
 }
 
+#[test]
+fn answers_are_escaped_as_the_peers_do() {
+    assert_eq!(
+        text("a<b>&\u{2028}é\n"),
+        r#""a\u003cb\u003e\u0026\u2028é\n""#
+    );
+    assert_eq!(text(&[1, 2]), "[1,2]");
+}
+
 proptest::proptest! {
     #[test]
     fn what_is_written_is_read_again(name in ".*", big: i64, on: bool, list: Vec<String>, map: BTreeMap<String, String>) {

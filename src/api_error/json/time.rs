@@ -9,10 +9,46 @@
 
 use std::fmt::Write as _;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use super::quote::quoted;
 use crate::clock::Timestamp;
 
 const LAYOUT: &str = "2006-01-02T15:04:05Z07:00";
+
+const NEVER: &str = "0001-01-01T00:00:00Z";
+
+/// A time as answers have it, in UTC; none is the year 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Time(pub Option<Timestamp>);
+
+impl From<Timestamp> for Time {
+    fn from(moment: Timestamp) -> Self {
+        Time(Some(moment))
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Some(moment) => serializer.serialize_str(&moment.to_rfc3339()),
+            None => serializer.serialize_str(NEVER),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text: Option<String> = super::field::called(deserializer, "time.Time")?;
+        match text.as_deref() {
+            None | Some(NEVER) => Ok(Time(None)),
+            Some(text) => match parse(text) {
+                Ok((_, moment)) => Ok(Time(Some(moment))),
+                Err(error) => Err(serde::de::Error::custom(error)),
+            },
+        }
+    }
+}
 
 /// The moment a text in normal form stands for; none if it is no time.
 pub fn moment(text: &str) -> Option<Timestamp> {

@@ -33,12 +33,6 @@ const fn row(
 
 #[rustfmt::skip]
 const UNBUILT: &[Row] = &[
-    row(&["jetstream"], |o| o.jetstream.enabled,
-        "jetstream is not part of this release"),
-    row(&["store_dir"], |o| o.jetstream.store_dir.is_some() && !o.jetstream.enabled,
-        "store_dir belongs to jetstream, which is not part of this release"),
-    row(&["accounts.*.jetstream"], |o| o.accounts.accounts.iter().any(|a| a.jetstream.is_some()),
-        "jetstream is not part of this release"),
     row(&["default_js_domain"], |o| !o.accounts.default_js_domain.is_empty(),
         "default_js_domain belongs to jetstream, which is not part of this release"),
     row(&["cluster"], |o| o.cluster.is_some(),

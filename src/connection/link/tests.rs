@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::*;
 use crate::connection::driver::{self, Consumed, DriverOptions, Next, Session};
+use crate::connection::resident;
 use crate::entropy::Random;
 use crate::net::Wire;
 use crate::tasks::Shards;
@@ -82,7 +83,7 @@ fn rig(setup: Setup) -> Rig {
     peer.set_read_timeout(Some(DEADLINE)).expect("a timeout");
     let (ours, address) = listener.accept().expect("accept");
     ours.set_nonblocking(true).expect("nonblocking");
-    let shards = Shards::start(1).expect("threads");
+    let shards = Shards::start("test", 1, resident::live).expect("threads");
     let total = Arc::new(PendingTotal::new(usize::MAX));
     let ended = Arc::<Mutex<Vec<CloseReason>>>::default();
     let (tell, told) = std::sync::mpsc::channel();
@@ -517,4 +518,24 @@ fn bytes_that_an_owned_wire_holds_are_work_for_the_owner() {
     wire.is_stuck = false;
     assert!(link.poll_write_owned(&mut cx, &mut wire).is_ready());
     assert!(!is_pending());
+}
+
+#[test]
+fn a_promise_to_flush_later_leaves_half_of_what_may_wait() {
+    let check = |bytes: usize, expected| {
+        let options = WriteOptions {
+            pending_max: 1000,
+            total: Arc::new(PendingTotal::new(usize::MAX)),
+        };
+        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        let link = Link::new(ConnId(1), Kind::Client, peer, Writer::Owner, options);
+        let mut locked = link.lock().expect("open");
+        locked.append(bytes, |out| out.resize(bytes, 0));
+        assert_eq!(locked.finish(), expected, "{bytes}");
+    };
+    check(1, Appended::FlushLater);
+    check(499, Appended::FlushLater);
+    check(500, Appended::FlushNow);
+    check(1000, Appended::FlushNow);
+    check(1001, Appended::Closed);
 }

@@ -9,6 +9,9 @@ use serde_json::json;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
+/// A server at rest is given this long to return memory to the system.
+const REST: Duration = Duration::from_secs(3);
+
 /// Resident memory of the servers in KiB, now.
 fn rss_kb(t: &Target) -> u64 {
     t.pids.iter().map(|pid| Proc::sample(*pid).rss_kb).sum()
@@ -51,6 +54,7 @@ pub fn connections(a: &Args) {
         open.push(rss_kb(&t));
         drop(conns);
         settle(&t, Duration::from_secs(20));
+        std::thread::sleep(REST);
         closed.push(rss_kb(&t));
     }
     let after = Snap::take(&t.pids);

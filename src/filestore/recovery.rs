@@ -1,0 +1,318 @@
+//! Opening a store: back to its last durable checkpoint.
+//!
+//! Separate because it is the only code that meets whatever a crash, a disk or a person
+//! left in the directory.
+//!
+//! The newest manifest that is intact decides. Its last block is cut back to the length it
+//! names; block files that it does not name were written after it, or are done with: the
+//! log, or nobody, needs them. After a damaged manifest that is no longer sure, so then
+//! whatever would be cut or removed is kept aside.
+//!
+//! Invariants: nothing is removed unless an intact manifest proves it obsolete; a store
+//! with manifests of which none is intact does not open.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::block::{self, Block};
+use super::checkpoint::{Progress, Retired, Shared};
+use super::manifest::{self, BYTES_MAX, Manifest};
+use super::reader::Reader;
+use super::{FileStore, Health, Options, disk};
+use crate::store::error::Error;
+use crate::store::message::Seq;
+use crate::store::subjects::Subjects;
+use crate::vfs::Vfs;
+
+/// What comes back beside the messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// What the machine gave to the checkpoint.
+    pub state: Vec<u8>,
+}
+
+/// What lies in the directory.
+#[derive(Debug, Default)]
+struct Found {
+    /// Numbers, descending.
+    manifests: Vec<u64>,
+    subjects: Vec<u64>,
+    blocks: Vec<(Seq, u64)>,
+    temporary: Vec<String>,
+    unknown: u64,
+}
+
+impl FileStore {
+    /// Opens the store in a directory of its own; makes it if there is none. What the last
+    /// durable checkpoint held is there; without a checkpoint the store is empty.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if there was a checkpoint but none can be read any more: the
+    /// replica needs another to copy from. Nothing is removed then.
+    pub fn open(
+        vfs: Arc<dyn Vfs>,
+        dir: PathBuf,
+        options: Options,
+    ) -> Result<(FileStore, Option<Restored>), Error> {
+        vfs.create_dir_all(&dir)
+            .map_err(disk("make the directory of a stream"))?;
+        let found = Found::list(&*vfs, &dir)?;
+        let mut store = FileStore {
+            vfs,
+            dir,
+            options,
+            ledger: crate::store::ledger::Ledger::default(),
+            subjects: Subjects::new(),
+            blocks: VecDeque::new(),
+            buffer: Vec::new(),
+            reader: Reader::default(),
+            lost: crate::sequence_set::SequenceSet::new(),
+            number: 0,
+            dirty: Vec::new(),
+            retired: Vec::new(),
+            shared: Arc::new(Shared::new(Progress::recovered(0, 0, vec![0]))),
+            has_manifest: false,
+            damaged: std::collections::BTreeSet::new(),
+            health: Health {
+                unknown_files: found.unknown,
+                ..Health::default()
+            },
+            scrubbed: Seq::NONE,
+            open_files: 0,
+        };
+        let restored = store.recover(&found)?;
+        Ok((store, restored))
+    }
+
+    fn recover(&mut self, found: &Found) -> Result<Option<Restored>, Error> {
+        for name in &found.temporary {
+            self.remove_file(name)?;
+        }
+        let mut intact: Vec<Manifest> = Vec::new();
+        let mut damaged = Vec::new();
+        let mut is_sure = true;
+        for number in &found.manifests {
+            match self.read_manifest(*number)? {
+                Some(manifest) => intact.push(manifest),
+                None => {
+                    damaged.push(manifest::manifest_name(*number));
+                    // One behind an intact one is no loss.
+                    is_sure &= !intact.is_empty();
+                    self.copy_aside(&manifest::manifest_name(*number))?;
+                }
+            }
+        }
+        self.health.damaged_manifests = damaged.len() as u64;
+        let numbers: Vec<u64> = intact
+            .iter()
+            .rev()
+            .map(|manifest| manifest.number)
+            .collect();
+        let mut intact = intact.into_iter();
+        let Some(manifest) = intact.next() else {
+            if !found.manifests.is_empty() {
+                return Err(Error::Damaged {
+                    first: Seq(1),
+                    last: Seq::MAX,
+                });
+            }
+            // No checkpoint ever was; blocks without even the first manifest are a riddle.
+            for (base, generation) in &found.blocks {
+                self.move_aside(&block::name(*base, *generation))?;
+            }
+            return Ok(None);
+        };
+        let before = intact.next();
+        self.health.fell_back = !is_sure;
+        self.has_manifest = true;
+        self.number = manifest.number;
+        let Manifest {
+            number,
+            ledger,
+            lost,
+            blocks,
+            machine,
+            subjects,
+        } = manifest;
+        (self.ledger, self.lost) = (ledger, lost);
+        let earlier = before.map(|manifest| (manifest.number, manifest.blocks));
+        self.clear_leftovers(found, &blocks, earlier.as_ref(), is_sure)?;
+        self.blocks = blocks.into();
+        self.find_files(found);
+        self.cut_last_block(is_sure)?;
+        self.load_subjects(number, subjects)?;
+        let before = earlier.as_ref().map_or(0, |(number, _)| *number);
+        self.shared = Arc::new(Shared::new(Progress::recovered(number, before, numbers)));
+        // Last: while it is there, the next start will not be sure either.
+        for name in damaged {
+            self.move_aside(&name)?;
+        }
+        Ok((number > 0).then_some(Restored { state: machine }))
+    }
+
+    fn read_manifest(&self, number: u64) -> Result<Option<Manifest>, Error> {
+        let path = self.dir.join(manifest::manifest_name(number));
+        let content = self.vfs.read(&path, BYTES_MAX);
+        let content = content.map_err(disk("read a manifest"))?;
+        let manifest = Manifest::decode(&content).ok();
+        Ok(manifest.filter(|manifest| manifest.number == number))
+    }
+
+    /// Removes block files that no manifest names; those that only the earlier one names
+    /// go with the next checkpoint.
+    fn clear_leftovers(
+        &mut self,
+        found: &Found,
+        named: &[Block],
+        earlier: Option<&(u64, Vec<Block>)>,
+        is_sure: bool,
+    ) -> Result<(), Error> {
+        let names = |blocks: &[Block], base: Seq, generation: u64| {
+            let facts = blocks.iter().map(|block| &block.facts);
+            let mut same = facts.filter(|facts| facts.base == base);
+            same.any(|facts| facts.generation == generation)
+        };
+        let is_there = |base: Seq, generation: u64| found.blocks.contains(&(base, generation));
+        for (base, generation) in &found.blocks {
+            let name = block::name(*base, *generation);
+            // In place of a file that is gone a later one of the same block may serve.
+            let serves = named.iter().any(|block| {
+                let facts = &block.facts;
+                facts.base == *base && !is_there(*base, facts.generation)
+            });
+            if names(named, *base, *generation) || serves {
+                continue;
+            }
+            if earlier.is_some_and(|(_, blocks)| names(blocks, *base, *generation)) {
+                self.retired.push(Retired {
+                    name,
+                    since: self.number,
+                    erase: false,
+                });
+            } else if is_sure {
+                self.remove_file(&name)?;
+            } else {
+                self.move_aside(&name)?;
+            }
+        }
+        let last = found.manifests.first().copied().unwrap_or(0);
+        for number in &found.subjects {
+            if *number > last || !found.manifests.contains(number) {
+                self.remove_file(&manifest::subjects_name(*number))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes which named files are not there. After an erasure and a fall back a block may
+    /// have been written anew since: that file has what is left.
+    fn find_files(&mut self, found: &Found) {
+        for block in &mut self.blocks {
+            let facts = &mut block.facts;
+            let same = found.blocks.iter().filter(|(base, _)| *base == facts.base);
+            if same
+                .clone()
+                .any(|(_, generation)| *generation == facts.generation)
+            {
+                continue;
+            }
+            match same.map(|(_, generation)| *generation).max() {
+                Some(generation) if generation > facts.generation => {
+                    facts.generation = generation;
+                    block.is_replaced = true;
+                }
+                _ => block.is_missing = true,
+            }
+        }
+    }
+
+    /// Cuts the file of the last block back to what the manifest says.
+    fn cut_last_block(&mut self, is_sure: bool) -> Result<(), Error> {
+        for at in 0..self.blocks.len() {
+            let is_last = at + 1 == self.blocks.len();
+            if self.blocks[at].is_missing || !(is_last || self.blocks[at].is_replaced) {
+                continue;
+            }
+            let file = self.file(at)?;
+            let len = file.len().map_err(disk("look at a block"))?;
+            if self.blocks[at].is_replaced {
+                self.blocks[at].facts.len = len;
+                self.blocks[at].facts.is_sealed = true;
+            } else if len > self.blocks[at].facts.len {
+                if !is_sure {
+                    let name = self.blocks[at].name();
+                    self.copy_aside(&name)?;
+                }
+                let cut = file.set_len(self.blocks[at].facts.len);
+                cut.map_err(disk("cut a block"))?;
+                self.note_dirty(&file);
+            }
+        }
+        if let Some(block) = self.blocks.back_mut()
+            && block.is_missing
+        {
+            // Nothing can be appended to a file that is not there.
+            block.facts.is_sealed = true;
+        }
+        Ok(())
+    }
+
+    fn load_subjects(&mut self, number: u64, inline: Option<Vec<u8>>) -> Result<(), Error> {
+        let name = manifest::subjects_name(number);
+        let decoded = match inline {
+            Some(inline) => manifest::decode_subjects(&inline).ok(),
+            None => match self.vfs.read(&self.dir.join(&name), BYTES_MAX) {
+                Ok(content) => {
+                    let decoded = manifest::decode_subjects_file(&content).ok();
+                    if decoded.is_none() {
+                        self.copy_aside(&name)?;
+                    }
+                    decoded
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+                Err(cause) => return Err(disk("read the figures of subjects")(cause)),
+            },
+        };
+        match decoded {
+            Some(subjects) => self.subjects = subjects,
+            None => {
+                self.health.subjects_rebuilt = true;
+                let mut subjects = Subjects::new();
+                self.visit(Seq(1), &mut |message| {
+                    subjects.append(message.subject, message.seq);
+                    std::ops::ControlFlow::Continue(())
+                })?;
+                self.subjects = subjects;
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_file(&self, name: &str) -> Result<(), Error> {
+        let removed = self.vfs.remove(&self.dir.join(name));
+        removed.map_err(disk("remove an old file"))
+    }
+}
+
+impl Found {
+    fn list(vfs: &dyn Vfs, dir: &std::path::Path) -> Result<Found, Error> {
+        let mut found = Found::default();
+        let names = vfs.list(dir);
+        for name in names.map_err(disk("list the directory of a stream"))? {
+            if let Some(number) = manifest::parse_name("manifest-", &name) {
+                found.manifests.push(number);
+            } else if let Some(number) = manifest::parse_name("subjects-", &name) {
+                found.subjects.push(number);
+            } else if let Some(block) = block::parse_name(&name) {
+                found.blocks.push(block);
+            } else if name.starts_with('.') && name.ends_with(".tmp") {
+                found.temporary.push(name);
+            } else {
+                found.unknown += 1;
+            }
+        }
+        found.manifests.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(found)
+    }
+}

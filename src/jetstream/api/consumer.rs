@@ -1,0 +1,376 @@
+//! Consumers made, changed, shown, listed and ended.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tokio::sync::oneshot;
+
+use super::paging::{Paging, page};
+use super::stream::find;
+use super::{Answer, Context, fields, success, view};
+use crate::api_error::{ApiError, json as strict, table};
+use crate::clock;
+use crate::consumer::command::Command as ConsumerCommand;
+use crate::consumer::config::{Config, CreateRequest};
+use crate::consumer::validate::{self, Put};
+use crate::jetstream::handle::StreamHandle;
+use crate::jetstream::replica::Replica;
+use crate::jetstream::{consumers, delivery};
+use crate::store::message::Seq;
+
+/// Names on one page.
+const NAMES_PAGE: usize = 1024;
+/// Consumers on one page.
+const LIST_PAGE: usize = 256;
+/// Letters of a name that the server makes up.
+const NAME_LEN: usize = 8;
+
+fn no_consumer() -> ApiError {
+    ApiError::of(&table::CONSUMER_NOT_FOUND)
+}
+
+/// `CONSUMER.CREATE`, with the tokens of its subject.
+pub async fn create(
+    context: &Context<'_>,
+    stream: &str,
+    name: Option<&str>,
+    filter: Option<&str>,
+) -> Answer {
+    let mut request = CreateRequest::from_request(context.body(), context.strict())?;
+    if request.stream_name != stream {
+        return Err(ApiError::of(&table::STREAM_MISMATCH));
+    }
+    let config = &mut request.config;
+    match name {
+        None if !config.durable_name.is_empty() => {
+            return Err(ApiError::of(&table::CONSUMER_EPHEMERAL_WITH_DURABLE_NAME));
+        }
+        None => {}
+        Some(name) => {
+            if !config.durable_name.is_empty() && config.durable_name != name {
+                return Err(ApiError::of(
+                    &table::CONSUMER_DURABLE_NAME_NOT_MATCH_SUBJECT,
+                ));
+            }
+            name.clone_into(&mut config.name);
+        }
+    }
+    if let Some(filter) = filter {
+        if !config.filter_subjects.is_empty() {
+            let row = &table::CONSUMER_MULTIPLE_FILTERS_NOT_ALLOWED;
+            return Err(ApiError::of(row));
+        }
+        if config.filter_subject != filter {
+            return Err(ApiError::of(
+                &table::CONSUMER_CREATE_FILTER_SUBJECT_MISMATCH,
+            ));
+        }
+    }
+    put(context, stream, request).await
+}
+
+/// `CONSUMER.DURABLE.CREATE`
+pub async fn create_durable(context: &Context<'_>, stream: &str, name: &str) -> Answer {
+    let mut request = CreateRequest::from_request(context.body(), context.strict())?;
+    if request.stream_name != stream {
+        return Err(ApiError::of(&table::STREAM_MISMATCH));
+    }
+    if request.config.durable_name.is_empty() {
+        return Err(ApiError::of(&table::CONSUMER_DURABLE_NAME_NOT_SET));
+    }
+    if request.config.durable_name != name {
+        return Err(ApiError::of(
+            &table::CONSUMER_DURABLE_NAME_NOT_MATCH_SUBJECT,
+        ));
+    }
+    name.clone_into(&mut request.config.name);
+    put(context, stream, request).await
+}
+
+async fn put(context: &Context<'_>, stream: &str, request: CreateRequest) -> Answer {
+    let handle = find(context, stream)?;
+    if request.config.name.contains(['/', '\\']) {
+        return Err(ApiError::of(&table::CONSUMER_NAME_CONTAINS_PATH_SEPARATORS));
+    }
+    let limits = context.jetstream.consumer_limits(context.site);
+    let version = context.jetstream.options.version;
+    let (tell, told) = oneshot::channel();
+    let call = Box::new(move |replica: &mut Replica| {
+        let put = decide(replica, request, &limits);
+        let (name, config) = match put {
+            Err(error) => return drop(tell.send(Err(error))),
+            Ok((name, Put::Same(_))) => {
+                let shown = view::consumer(replica, &name, version, None);
+                return drop(tell.send(shown.ok_or_else(no_consumer)));
+            }
+            Ok((name, Put::Create(config) | Put::Update(config))) => (name, config),
+        };
+        let shown_name = name.clone();
+        let then = move |replica: &mut Replica, put: Result<bool, ApiError>| {
+            let shown = put.and_then(|_| {
+                view::consumer(replica, &shown_name, version, None).ok_or_else(no_consumer)
+            });
+            let _ = tell.send(shown);
+        };
+        consumers::put(replica, name, config, Box::new(then));
+    });
+    wait(&handle, call, told).await
+}
+
+/// What is to be done, with the consumer's name.
+fn decide(
+    replica: &mut Replica,
+    mut request: CreateRequest,
+    limits: &validate::facts::Limits,
+) -> Result<(String, Put), ApiError> {
+    let stream = replica.handle.config();
+    let configs: BTreeMap<String, Config> = replica.group.with(|machine| {
+        let replicated = machine.consumers().iter();
+        let all = replicated.chain(machine.local_consumers().iter());
+        all.map(|member| (member.name.clone(), member.consumer.config().clone()))
+            .collect()
+    });
+    let asked = request.config.asked_name().to_owned();
+    let name = match asked.as_str() {
+        "" => replica.new_name(NAME_LEN),
+        asked => asked.to_owned(),
+    };
+    let deliver_subject = request.config.deliver_subject.clone();
+    if asked.is_empty() {
+        request.config.name.clone_from(&name);
+    }
+    let put = validate::put(request, &stream.seen_by_consumers(), &configs, limits)?;
+    if let (Put::Update(_), Some(current)) = (&put, configs.get(&name))
+        && current.is_push()
+        && current.deliver_subject != deliver_subject
+        && replica
+            .outlet
+            .has_interest(current.deliver_subject.as_bytes())
+    {
+        return Err(ApiError::of(&table::CONSUMER_NAME_EXIST));
+    }
+    Ok((name, put))
+}
+
+async fn wait(
+    handle: &Arc<StreamHandle>,
+    call: crate::jetstream::mailbox::Call,
+    told: oneshot::Receiver<Answer>,
+) -> Answer {
+    let unavailable = || ApiError::of(&table::CLUSTER_NOT_AVAIL);
+    match handle.mailbox.call(call) {
+        true => told.await.unwrap_or_else(|_| Err(unavailable())),
+        false => Err(unavailable()),
+    }
+}
+
+/// `CONSUMER.NAMES`
+pub fn names(context: &Context<'_>, stream: &str) -> Answer {
+    let paging = Paging::read(context, "JSApiConsumersRequest")?;
+    let handle = find(context, stream)?;
+    let names = handle.consumer_names();
+    let offset = paging.offset(names.len());
+    let shown: Vec<&String> = names.iter().skip(offset).take(NAMES_PAGE).collect();
+    let mut answer = page(names.len(), offset, NAMES_PAGE);
+    answer.insert("consumers".to_owned(), json!(shown));
+    Ok(answer)
+}
+
+/// `CONSUMER.LIST`
+pub async fn list(context: &Context<'_>, stream: &str) -> Answer {
+    let paging = Paging::read(context, "JSApiConsumersRequest")?;
+    let handle = find(context, stream)?;
+    let names = handle.consumer_names();
+    let (total, offset) = (names.len(), paging.offset(names.len()));
+    let version = context.jetstream.options.version;
+    let shown = handle
+        .read(move |replica| {
+            let page = names.iter().skip(offset).take(LIST_PAGE);
+            let shown = page.filter_map(|name| view::consumer(replica, name, version, None));
+            shown.map(Value::Object).collect::<Vec<_>>()
+        })
+        .await?;
+    let mut answer = page(total, offset, LIST_PAGE);
+    answer.insert("consumers".to_owned(), shown.into());
+    Ok(answer)
+}
+
+/// `CONSUMER.INFO`
+pub async fn info(context: &Context<'_>, stream: &str, name: &str) -> Answer {
+    context.expect_no_body()?;
+    let handle = find(context, stream)?;
+    let version = context.jetstream.options.version;
+    let leader = context.jetstream.options.server_name.clone();
+    let name = name.to_owned();
+    let shown = handle
+        .read(move |replica| view::consumer(replica, &name, version, Some(&leader)))
+        .await?;
+    shown.ok_or_else(no_consumer)
+}
+
+/// `CONSUMER.DELETE`
+pub async fn delete(context: &Context<'_>, stream: &str, name: &str) -> Answer {
+    context.expect_no_body()?;
+    let handle = find(context, stream)?;
+    let name = name.to_owned();
+    let (tell, told) = oneshot::channel();
+    let call = Box::new(move |replica: &mut Replica| {
+        let then = move |_: &mut Replica, deleted: Result<bool, ApiError>| {
+            let answer = match deleted {
+                Ok(true) => Ok(success()),
+                Ok(false) => Err(no_consumer()),
+                Err(error) => Err(error),
+            };
+            let _ = tell.send(answer);
+        };
+        consumers::delete(replica, name, Box::new(then));
+    });
+    wait(&handle, call, told).await
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct PauseRequest {
+    pause_until: Option<String>,
+}
+
+/// `CONSUMER.PAUSE`
+pub async fn pause(context: &Context<'_>, stream: &str, name: &str) -> Answer {
+    let handle = find(context, stream)?;
+    let request: PauseRequest = match super::is_blank(context.body()) {
+        true => PauseRequest::default(),
+        false => strict::parse(
+            context.body(),
+            "JSApiConsumerPauseRequest",
+            context.strict(),
+        )?,
+    };
+    let until = request.pause_until.as_deref();
+    let until = until
+        .and_then(strict::time::moment)
+        .filter(|time| time.unix_nanos() > 0);
+    let shown_until = request.pause_until.filter(|_| until.is_some());
+    command(&handle, name, ConsumerCommand::Pause(until)).await?;
+    let now = clock::now();
+    let paused = until.is_some_and(|until| until > now);
+    tell_pause(&handle, name, paused, shown_until.clone());
+    let mut answer = fields(&json!({ "paused": paused }));
+    let zero = "0001-01-01T00:00:00Z".to_owned();
+    answer.insert("pause_until".to_owned(), shown_until.unwrap_or(zero).into());
+    if let Some(until) = until.filter(|_| paused) {
+        let left = u64::try_from(until.since(now).as_nanos()).unwrap_or(u64::MAX);
+        answer.insert("pause_remaining".to_owned(), left.into());
+    }
+    Ok(answer)
+}
+
+fn tell_pause(handle: &Arc<StreamHandle>, name: &str, paused: bool, pause_until: Option<String>) {
+    let consumer = name.to_owned();
+    handle.mailbox.call(Box::new(move |replica| {
+        let stream = replica.handle.name.to_string();
+        replica.tell(crate::jetstream::advisories::Advisory::ConsumerPause {
+            stream,
+            consumer,
+            paused,
+            pause_until: pause_until.filter(|_| paused),
+        });
+    }));
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ResetRequest {
+    seq: u64,
+}
+
+/// `CONSUMER.RESET`
+pub async fn reset(context: &Context<'_>, stream: &str, name: &str) -> Answer {
+    let handle = find(context, stream)?;
+    let request: ResetRequest = serde_json::from_slice(context.body()).unwrap_or_default();
+    let seq = (request.seq > 0).then_some(Seq(request.seq));
+    if let Some(seq) = seq {
+        may_reset(&handle, name, seq).await?;
+    }
+    command(&handle, name, ConsumerCommand::Reset(seq)).await?;
+    let version = context.jetstream.options.version;
+    let owned = name.to_owned();
+    let shown = handle
+        .read(move |replica| {
+            let next = replica.group.with(|machine| {
+                let (consumer, _) = machine.consumer_and_store(&owned)?;
+                Some(consumer.cursor().next().0)
+            });
+            Some((view::consumer(replica, &owned, version, None)?, next?))
+        })
+        .await?;
+    let (mut shown, next): (Map<String, Value>, u64) = shown.ok_or_else(no_consumer)?;
+    shown.insert("reset_seq".to_owned(), next.into());
+    Ok(shown)
+}
+
+/// Whether a consumer may go to a sequence, by its deliver policy.
+async fn may_reset(handle: &Arc<StreamHandle>, name: &str, seq: Seq) -> Result<(), ApiError> {
+    use crate::consumer::config::DeliverPolicy;
+    let owned = name.to_owned();
+    let refusal = handle
+        .read(move |replica| {
+            replica.group.with(|machine| {
+                let (consumer, store) = machine.consumer_and_store(&owned)?;
+                let config = consumer.config();
+                Some(match config.deliver_policy {
+                    DeliverPolicy::All => None,
+                    DeliverPolicy::ByStartSequence => {
+                        (seq.0 < config.opt_start_seq).then_some("below start seq")
+                    }
+                    DeliverPolicy::ByStartTime => {
+                        let start = config.start_time().and_then(|t| store.first_since(t).ok()?);
+                        start
+                            .is_none_or(|start| seq < start)
+                            .then_some("below start time")
+                    }
+                    _ => Some("not allowed"),
+                })
+            })
+        })
+        .await?;
+    match refusal.ok_or_else(no_consumer)? {
+        None => Ok(()),
+        Some(text) => Err(ApiError::of(&table::CONSUMER_INVALID_RESET).with("{err}", text)),
+    }
+}
+
+/// `CONSUMER.UNPIN`: no consumer pins a client in this release.
+pub async fn unpin(context: &Context<'_>, stream: &str, name: &str) -> Answer {
+    let handle = find(context, stream)?;
+    match handle.has_consumer(name) {
+        true => Err(ApiError::of(&table::CONSUMER_INVALID_PRIORITY_GROUP)),
+        false => Err(no_consumer()),
+    }
+}
+
+/// Has a command of a consumer applied.
+async fn command(
+    handle: &Arc<StreamHandle>,
+    name: &str,
+    command: ConsumerCommand,
+) -> Result<(), ApiError> {
+    if !handle.has_consumer(name) {
+        return Err(no_consumer());
+    }
+    let (tell, told) = oneshot::channel();
+    let name = name.to_owned();
+    let call = Box::new(move |replica: &mut Replica| {
+        delivery::command(
+            replica,
+            clock::now(),
+            &name,
+            command,
+            Box::new(move |_| {
+                let _ = tell.send(Ok(Map::new()));
+            }),
+        );
+    });
+    wait(handle, call, told).await.map(|_| ())
+}

@@ -1,0 +1,146 @@
+//! `STREAM.MSG.GET` and `STREAM.MSG.DELETE`.
+
+use data_encoding::BASE64;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::stream::find;
+use super::{Answer, Context, success};
+use crate::api_error::json::time;
+use crate::api_error::{ApiError, json, table};
+use crate::store::MsgStore;
+use crate::store::error::Error;
+use crate::store::message::{Message, Seq};
+use crate::stream::command::Command;
+use crate::stream::outcome::Answer as Outcome;
+use crate::subject::filters::Filters;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct GetRequest {
+    seq: u64,
+    last_by_subj: String,
+    next_by_subj: String,
+    batch: i64,
+    max_bytes: i64,
+    start_time: Option<String>,
+    multi_last: Vec<String>,
+    up_to_seq: u64,
+    up_to_time: Option<String>,
+    no_hdr: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct DeleteRequest {
+    seq: u64,
+    no_erase: bool,
+}
+
+/// Reads one message.
+pub async fn get(context: &Context<'_>, name: &str) -> Answer {
+    let handle = find(context, name)?;
+    let bad = || ApiError::of(&table::BAD_REQUEST);
+    if super::is_blank(context.body()) {
+        return Err(bad());
+    }
+    let request: GetRequest = json::parse(context.body(), "JSApiMsgGetRequest", context.strict())?;
+    let last = !request.last_by_subj.is_empty();
+    let next = !request.next_by_subj.is_empty();
+    let starts = request.start_time.is_some();
+    let contradicts = (last && (request.seq > 0 || next || starts))
+        || (request.seq > 0 && starts)
+        || !(last || next || starts || request.seq > 0);
+    let is_batch = request.batch > 0
+        || request.max_bytes > 0
+        || !request.multi_last.is_empty()
+        || request.up_to_seq > 0
+        || request.up_to_time.is_some();
+    if contradicts || is_batch {
+        return Err(bad());
+    }
+    let no_hdr = request.no_hdr;
+    let found = handle
+        .read(move |replica| {
+            replica
+                .group
+                .with(|machine| look_up(machine.store(), &request))
+        })
+        .await?;
+    let message = match found {
+        Ok(Some(message)) => message,
+        Ok(None) => return Err(ApiError::of(&table::NO_MESSAGE_FOUND)),
+        Err(error) => return Err(failed(&error)),
+    };
+    let shown = Value::Object(show(&message, no_hdr));
+    Ok(Map::from_iter([("message".to_owned(), shown)]))
+}
+
+fn look_up(store: &mut dyn MsgStore, request: &GetRequest) -> Result<Option<Message>, Error> {
+    let seq = if !request.last_by_subj.is_empty() {
+        store.last(Seq::MAX, &Filters::new([&request.last_by_subj]))?
+    } else {
+        let from = match request.start_time.as_deref().and_then(time::moment) {
+            Some(time) => store.first_since(time)?,
+            None => Some(Seq(request.seq)),
+        };
+        match from {
+            Some(from) if !request.next_by_subj.is_empty() => {
+                store.next(from, &Filters::new([&request.next_by_subj]))?
+            }
+            Some(from) if request.start_time.is_some() => store.next(from, &Filters::all())?,
+            from => from,
+        }
+    };
+    match seq {
+        Some(seq) => store.get(seq),
+        None => Ok(None),
+    }
+}
+
+/// A message as JSON.
+fn show(message: &Message, no_hdr: bool) -> Map<String, Value> {
+    let mut shown = Map::new();
+    let subject = String::from_utf8_lossy(&message.subject).into_owned();
+    shown.insert("subject".to_owned(), subject.into());
+    shown.insert("seq".to_owned(), message.seq.0.into());
+    if !message.headers.is_empty() && !no_hdr {
+        shown.insert("hdrs".to_owned(), BASE64.encode(&message.headers).into());
+    }
+    if !message.payload.is_empty() {
+        shown.insert("data".to_owned(), BASE64.encode(&message.payload).into());
+    }
+    shown.insert("time".to_owned(), message.time.to_rfc3339().into());
+    shown
+}
+
+/// Removes one message.
+pub async fn delete(context: &Context<'_>, name: &str) -> Answer {
+    let handle = find(context, name)?;
+    if super::is_blank(context.body()) {
+        return Err(ApiError::of(&table::BAD_REQUEST));
+    }
+    let request: DeleteRequest =
+        json::parse(context.body(), "JSApiMsgDeleteRequest", context.strict())?;
+    let config = handle.config();
+    if config.sealed {
+        return Err(ApiError::of(&table::STREAM_SEALED));
+    }
+    if config.deny_delete {
+        let error = ApiError::of(&table::STREAM_MSG_DELETE_FAILED);
+        return Err(error.with("{err}", "message delete not permitted"));
+    }
+    let seq = Seq(request.seq);
+    let command = Command::Delete {
+        seq,
+        erase: !request.no_erase,
+    };
+    match handle.propose(command).await? {
+        Outcome::Deleted(true) => Ok(success()),
+        _ => Err(ApiError::of(&table::SEQUENCE_NOT_FOUND).with("{seq}", seq)),
+    }
+}
+
+fn failed(error: &Error) -> ApiError {
+    ApiError::of(&table::STREAM_GENERAL).with("{err}", error)
+}

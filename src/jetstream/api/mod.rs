@@ -1,0 +1,233 @@
+//! The JetStream API: requests in, JSON out.
+//!
+//! Separate from what streams do because it is a contract of subjects, fields and codes
+//! (jetstream spec §1). One function per request; a table of subjects leads to it.
+//!
+//! ```text
+//!   Request ─► route ─► level ─► handler ─► validate ─► meta, StreamHandle ─► Answer
+//! ```
+//!
+//! Invariants: every request under `$JS.API.` gets one answer, also an unknown one;
+//! success and error carry the same `type`; what is validated here is committed after.
+//! Absent: pull requests and direct reads, which go past it.
+
+pub mod account;
+pub mod consumer;
+pub mod message;
+pub mod paging;
+pub mod purge;
+pub mod stream;
+pub mod view;
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::JetStream;
+use super::account::AccountStreams;
+use super::subscriptions::Request;
+use crate::api_error::{ApiError, table};
+use crate::protocol::headers;
+
+/// Demands a level of the API.
+const REQUIRED_LEVEL: &[u8] = b"Nats-Required-Api-Level";
+
+/// What a handler works with.
+pub struct Context<'a> {
+    /// All streams.
+    pub jetstream: &'a Arc<JetStream>,
+    /// The account that asks.
+    pub site: &'a Arc<AccountStreams>,
+    /// What it asks.
+    pub request: &'a Request,
+}
+
+/// What a request is answered with.
+pub type Answer = Result<Map<String, Value>, ApiError>;
+
+/// An answer as text, and whether it is an error.
+pub struct Text {
+    /// The JSON.
+    pub json: String,
+    /// It says why not.
+    pub is_error: bool,
+    /// The request is told to whoever audits.
+    pub is_audited: bool,
+}
+
+impl Context<'_> {
+    /// The body of the request.
+    pub fn body(&self) -> &[u8] {
+        &self.request.body
+    }
+
+    /// Unknown fields are errors.
+    pub fn strict(&self) -> bool {
+        self.jetstream.options.strict
+    }
+
+    /// The body must be empty.
+    ///
+    /// # Errors
+    /// 10038.
+    pub fn expect_no_body(&self) -> Result<(), ApiError> {
+        match is_blank(self.body()) {
+            true => Ok(()),
+            false => Err(ApiError::of(&table::NOT_EMPTY_REQUEST)),
+        }
+    }
+}
+
+/// Answers one request.
+pub async fn answer(context: &Context<'_>) -> Text {
+    let rest = context.request.subject.strip_prefix("$JS.API.");
+    let tokens: Vec<&str> = rest.unwrap_or_default().split('.').collect();
+    let (kind, answer) = match demand(context) {
+        Ok(()) => route(context, &tokens).await,
+        Err(error) => {
+            let kind = kind_of(&tokens);
+            (kind, Err(error))
+        }
+    };
+    let is_error = answer.is_err();
+    let mut object = Map::new();
+    object.insert(
+        "type".to_owned(),
+        format!("io.nats.jetstream.api.v1.{kind}").into(),
+    );
+    match answer {
+        Ok(fields) => object.extend(fields),
+        Err(error) => {
+            object.insert("error".to_owned(), to_value(&error));
+            object.extend(view::empty(kind));
+        }
+    }
+    Text {
+        json: Value::Object(object).to_string(),
+        is_error,
+        is_audited: kind != "stream_msg_get_response",
+    }
+}
+
+/// A level that is not there is refused.
+fn demand(context: &Context<'_>) -> Result<(), ApiError> {
+    let Some(level) = headers::find(&context.request.headers, REQUIRED_LEVEL) else {
+        return Ok(());
+    };
+    let level = std::str::from_utf8(level)
+        .ok()
+        .and_then(|level| level.parse::<u32>().ok());
+    match level {
+        Some(level) if level <= crate::consumer::metadata::API_LEVEL => Ok(()),
+        _ => Err(ApiError::of(&table::REQUIRED_API_LEVEL)),
+    }
+}
+
+/// The type of the answer, and the answer.
+async fn route(context: &Context<'_>, tokens: &[&str]) -> (&'static str, Answer) {
+    let kind = kind_of(tokens);
+    let answer = match tokens {
+        ["INFO"] => account::info(context),
+        ["STREAM", "NAMES"] => stream::names(context),
+        ["STREAM", "LIST"] => stream::list(context).await,
+        ["STREAM", "CREATE", name] => stream::create(context, name).await,
+        ["STREAM", "UPDATE", name] => stream::update(context, name).await,
+        ["STREAM", "INFO", name] => stream::info(context, name).await,
+        ["STREAM", "DELETE", name] => stream::delete(context, name).await,
+        ["STREAM", "PURGE", name] => purge::purge(context, name).await,
+        ["STREAM", "MSG", "GET", name] => message::get(context, name).await,
+        ["STREAM", "MSG", "DELETE", name] => message::delete(context, name).await,
+        ["STREAM", "LEADER", "STEPDOWN", _]
+        | ["STREAM", "PEER", "REMOVE" | "EVACUATE", _]
+        | ["STREAM", "CANCEL_MOVE", _]
+        | ["CONSUMER", "LEADER", "STEPDOWN", _, _] => Err(ApiError::of(&table::CLUSTER_REQUIRED)),
+        ["CONSUMER", "CREATE", stream] => consumer::create(context, stream, None, None).await,
+        ["CONSUMER", "CREATE", stream, name] => {
+            consumer::create(context, stream, Some(name), None).await
+        }
+        ["CONSUMER", "CREATE", stream, name, filter @ ..] => {
+            let filter = filter.join(".");
+            consumer::create(context, stream, Some(name), Some(&filter)).await
+        }
+        ["CONSUMER", "DURABLE", "CREATE", stream, name] => {
+            consumer::create_durable(context, stream, name).await
+        }
+        ["CONSUMER", "NAMES", stream] => consumer::names(context, stream),
+        ["CONSUMER", "LIST", stream] => consumer::list(context, stream).await,
+        ["CONSUMER", "INFO", stream, name] => consumer::info(context, stream, name).await,
+        ["CONSUMER", "DELETE", stream, name] => consumer::delete(context, stream, name).await,
+        ["CONSUMER", "PAUSE", stream, name] => consumer::pause(context, stream, name).await,
+        ["CONSUMER", "RESET", stream, name] => consumer::reset(context, stream, name).await,
+        ["CONSUMER", "UNPIN", stream, name] => consumer::unpin(context, stream, name).await,
+        ["STREAM", "SNAPSHOT" | "RESTORE", _] => Err(not_built("stream snapshots")),
+        _ => Err(ApiError::of(&table::BAD_REQUEST)),
+    };
+    (kind, answer)
+}
+
+/// The type of the answer to a request.
+fn kind_of(tokens: &[&str]) -> &'static str {
+    match tokens {
+        ["INFO"] => "account_info_response",
+        ["STREAM", "NAMES"] => "stream_names_response",
+        ["STREAM", "LIST"] => "stream_list_response",
+        ["STREAM", "CREATE", _] => "stream_create_response",
+        ["STREAM", "UPDATE" | "CANCEL_MOVE", _] => "stream_update_response",
+        ["STREAM", "INFO", _] => "stream_info_response",
+        ["STREAM", "DELETE", _] => "stream_delete_response",
+        ["STREAM", "PURGE", _] => "stream_purge_response",
+        ["STREAM", "MSG", "GET", _] => "stream_msg_get_response",
+        ["STREAM", "MSG", "DELETE", _] => "stream_msg_delete_response",
+        ["STREAM", "SNAPSHOT", _] => "stream_snapshot_response",
+        ["STREAM", "RESTORE", _] => "stream_restore_response",
+        ["STREAM", "LEADER", "STEPDOWN", _] => "stream_leader_stepdown_response",
+        ["STREAM", "PEER", _, _] => "stream_remove_peer_response",
+        ["CONSUMER", "CREATE", ..] | ["CONSUMER", "DURABLE", "CREATE", _, _] => {
+            "consumer_create_response"
+        }
+        ["CONSUMER", "NAMES", _] => "consumer_names_response",
+        ["CONSUMER", "LIST", _] => "consumer_list_response",
+        ["CONSUMER", "INFO", _, _] => "consumer_info_response",
+        ["CONSUMER", "DELETE", _, _] => "consumer_delete_response",
+        ["CONSUMER", "PAUSE", _, _] => "consumer_pause_response",
+        ["CONSUMER", "RESET", _, _] => "consumer_reset_response",
+        ["CONSUMER", "UNPIN", _, _] => "consumer_unpin_response",
+        ["CONSUMER", "LEADER", "STEPDOWN", _, _] => "consumer_leader_stepdown_response",
+        _ => "system_response",
+    }
+}
+
+/// The error of a request for what is not in this release.
+pub fn not_built(what: &str) -> ApiError {
+    let text = format!("{what} are not part of this release");
+    ApiError {
+        description: text,
+        ..ApiError::of(&table::BAD_REQUEST)
+    }
+}
+
+/// No body, or a JSON object without fields.
+pub fn is_blank(body: &[u8]) -> bool {
+    let body = body.trim_ascii();
+    body.is_empty()
+        || serde_json::from_slice::<Map<String, Value>>(body).is_ok_and(|map| map.is_empty())
+}
+
+/// Plain values always serialise.
+pub fn to_value(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
+}
+
+/// The fields of a struct.
+pub fn fields(value: &impl Serialize) -> Map<String, Value> {
+    match to_value(value) {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// `{"success": true}`.
+pub fn success() -> Map<String, Value> {
+    Map::from_iter([("success".to_owned(), Value::Bool(true))])
+}

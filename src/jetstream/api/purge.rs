@@ -1,0 +1,51 @@
+//! `STREAM.PURGE`.
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::stream::find;
+use super::{Answer, Context, fields};
+use crate::api_error::{ApiError, json as strict, table};
+use crate::store::message::Seq;
+use crate::stream::command::Command;
+use crate::stream::outcome::Answer as Outcome;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Request {
+    seq: u64,
+    filter: String,
+    keep: u64,
+}
+
+/// Removes messages; how many have gone.
+pub async fn purge(context: &Context<'_>, name: &str) -> Answer {
+    let handle = find(context, name)?;
+    let body = context.body().trim_ascii();
+    let request: Request = match super::is_blank(body) {
+        true => Request::default(),
+        false => strict::parse(body, "JSApiStreamPurgeRequest", context.strict())?,
+    };
+    if request.seq > 0 && request.keep > 0 {
+        return Err(ApiError::of(&table::BAD_REQUEST));
+    }
+    let config = handle.config();
+    if config.sealed {
+        return Err(ApiError::of(&table::STREAM_SEALED));
+    }
+    if config.deny_purge {
+        let error = ApiError::of(&table::STREAM_PURGE_FAILED);
+        return Err(error.with("{err}", "stream purge not permitted"));
+    }
+    let command = Command::Purge {
+        filter: Bytes::from(request.filter),
+        below: (request.seq > 0).then_some(Seq(request.seq)),
+        keep: request.keep,
+    };
+    let purged = match handle.propose(command).await? {
+        Outcome::Purged(purged) => purged,
+        _ => 0,
+    };
+    Ok(fields(&json!({ "success": true, "purged": purged })))
+}

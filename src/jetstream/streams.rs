@@ -1,0 +1,227 @@
+//! All streams of this server: starting, finding and ending them.
+//!
+//! Separate from the API, which decides what is to be, and from a replica, which is one
+//! stream. What is to be stands in the meta group; what is, here.
+//!
+//! Invariants: a stream takes messages only after everything its log holds was applied; a
+//! stream that ended takes none, and its files go only after the meta group no longer
+//! knows it; whatever keeps a stream from starting is told, counted, and leaves its files
+//! as they are.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+use tokio::task::JoinHandle;
+
+use super::account::AccountStreams;
+use super::handle::StreamHandle;
+use super::mailbox::Limits;
+use super::replica::Replica;
+use super::{delivery, ingest};
+use crate::clock::{self, Timestamp};
+use crate::consumer::dispatch::Closed;
+use crate::entropy::Random;
+use crate::pubsub::subscription::Subscription;
+use crate::raft::error::StartError as GroupError;
+use crate::raft::groups::{Groups, Storage as LogStorage};
+use crate::state_machine::{DecodeError, MachineError};
+use crate::store::memory::MemoryStore;
+use crate::stream::config::{Config, Storage};
+use crate::stream::machine::Machine;
+use crate::vfs::Vfs;
+use crate::wal::GroupId;
+
+/// What streams are told by the server.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The directory of everything that is stored.
+    pub directory: PathBuf,
+    /// What may wait for one stream.
+    pub mailbox: Limits,
+}
+
+/// Why a stream did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its files cannot be opened.
+    #[error("open the stream's files")]
+    Store(#[source] crate::store::error::Error),
+    /// What its checkpoint says cannot be read.
+    #[error("read the stream's checkpoint")]
+    Checkpoint(#[source] DecodeError),
+    /// A new machine could not be made.
+    #[error(transparent)]
+    Machine(#[from] MachineError),
+    /// Its group did not start.
+    #[error("start the stream's group")]
+    Group(#[source] GroupError),
+}
+
+/// A stream to start: what the meta group knows of it.
+#[derive(Clone, Debug)]
+pub struct Assigned {
+    /// Its group.
+    pub group: GroupId,
+    /// Its configuration; that of its own log is newer.
+    pub config: Config,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+/// A stream that runs.
+struct Running {
+    subscriptions: Mutex<Vec<Arc<Subscription>>>,
+    task: JoinHandle<()>,
+}
+
+/// The streams of this server.
+pub struct Streams {
+    options: Options,
+    vfs: Arc<dyn Vfs>,
+    groups: Groups,
+    accounts: RwLock<HashMap<Arc<str>, Arc<AccountStreams>>>,
+    running: Mutex<HashMap<GroupId, Running>>,
+    random: Mutex<Random>,
+}
+
+impl Streams {
+    /// No stream yet.
+    pub fn new(options: Options, vfs: Arc<dyn Vfs>, groups: Groups, random: Random) -> Streams {
+        Streams {
+            options,
+            vfs,
+            groups,
+            accounts: RwLock::default(),
+            running: Mutex::default(),
+            random: Mutex::new(random),
+        }
+    }
+
+    /// The accounts that may have streams.
+    pub fn accounts(&self) -> Vec<Arc<AccountStreams>> {
+        self.accounts.read().values().cloned().collect()
+    }
+
+    /// An account that may have streams.
+    pub fn account(&self, name: &str) -> Option<Arc<AccountStreams>> {
+        self.accounts.read().get(name).cloned()
+    }
+
+    /// An account may have streams from now on.
+    pub fn add_account(&self, site: Arc<AccountStreams>) {
+        let name = Arc::clone(&site.account.name);
+        self.accounts.write().insert(name, site);
+    }
+
+    /// Starts a stream; everything its log holds is applied when this returns. Reads the
+    /// disk: not for a thread that serves connections.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(
+        &self,
+        site: &Arc<AccountStreams>,
+        assigned: Assigned,
+    ) -> Result<Arc<StreamHandle>, StartError> {
+        let Assigned {
+            group: id,
+            config,
+            created,
+        } = assigned;
+        let (machine, position, log) = self.open(id, config, created)?;
+        let group = self.groups.start(id, machine, position, log);
+        let group = group.map_err(StartError::Group)?;
+        let config = Arc::new(group.with(|machine| machine.config().clone()));
+        let handle = Arc::new(StreamHandle::new(id, created, config, self.options.mailbox));
+        let seed = self.random.lock().next_u64();
+        let replica = Replica::new(
+            Arc::clone(site),
+            Arc::clone(&handle),
+            group.clone(),
+            Random::seeded(seed),
+        );
+        let task = group.place().spawn(replica.run());
+        site.insert(&handle);
+        let subscriptions = ingest::subscriptions(&handle, &site.account);
+        for subscription in &subscriptions {
+            site.account.interest.insert(subscription);
+        }
+        let running = Running {
+            subscriptions: Mutex::new(subscriptions),
+            task,
+        };
+        self.running.lock().insert(id, running);
+        Ok(handle)
+    }
+
+    /// Machine, position of its checkpoint and kind of log.
+    fn open(
+        &self,
+        id: GroupId,
+        config: Config,
+        created: Timestamp,
+    ) -> Result<(Machine, Option<Bytes>, LogStorage), StartError> {
+        let _ = (&self.vfs, id, &self.options.directory);
+        match config.storage {
+            Storage::Memory | Storage::File => {
+                let store = Box::new(MemoryStore::new());
+                let machine = Machine::new(config, store, created)?;
+                Ok((machine, None, LogStorage::Memory))
+            }
+        }
+    }
+
+    /// A stream has other subjects: its subscriptions follow.
+    pub fn resubscribe(&self, site: &AccountStreams, handle: &Arc<StreamHandle>) {
+        let running = self.running.lock();
+        let Some(running) = running.get(&handle.group) else {
+            return;
+        };
+        let fresh = ingest::subscriptions(handle, &site.account);
+        for subscription in &fresh {
+            site.account.interest.insert(subscription);
+        }
+        let old = std::mem::replace(&mut *running.subscriptions.lock(), fresh);
+        for subscription in &old {
+            site.account.interest.remove(subscription);
+        }
+    }
+
+    /// Ends a stream here: it takes nothing more, and its log is forgotten if `forget`.
+    pub async fn end(&self, site: &AccountStreams, handle: &StreamHandle, forget: bool) {
+        let Some(running) = self.running.lock().remove(&handle.group) else {
+            return;
+        };
+        for subscription in running.subscriptions.into_inner() {
+            site.account.interest.remove(&subscription);
+        }
+        let why = if forget {
+            Closed::Deleted
+        } else {
+            Closed::Shutdown
+        };
+        handle.mailbox.call(Box::new(move |replica| {
+            delivery::close_all(replica, clock::now(), why);
+            replica.stop();
+        }));
+        // The task ends by itself; its panic was told where it happened.
+        let _ = running.task.await;
+        site.remove(&handle.name);
+        if forget && let Err(error) = self.groups.drop_group(handle.group).await {
+            tracing::error!(stream = &*handle.name, err = %error, "forget a stream's log");
+        }
+    }
+
+    /// Ends all streams in good order; their logs stay.
+    pub async fn stop(&self) {
+        for site in self.accounts() {
+            for handle in site.streams() {
+                self.end(&site, &handle, false).await;
+            }
+        }
+        self.groups.stop().await;
+    }
+}

@@ -1,0 +1,111 @@
+//! The subscriptions through which an account reaches its streams.
+//!
+//! Separate because the handlers run on the publishers' threads: they look a name up, copy
+//! and go. Whether anybody takes a message decides whether its sender hears 503.
+//!
+//! Invariant: a message for a stream or consumer that is not there is not taken.
+
+use std::sync::Arc;
+
+use super::account::AccountStreams;
+use super::handle::StreamHandle;
+use super::mailbox::Purpose;
+use super::subjects::Target;
+use crate::connection::id::ConnId;
+use crate::pubsub::internal;
+use crate::pubsub::message::Message;
+use crate::pubsub::subscription::Subscription;
+
+/// A request to the API, copied.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The account it was asked in.
+    pub account: Arc<str>,
+    /// The whole subject.
+    pub subject: String,
+    /// Where the answer goes; empty: nowhere.
+    pub reply: String,
+    /// The `NATS/1.0` block; empty: none.
+    pub headers: Vec<u8>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// Who asks; through imports too.
+    pub origin: ConnId,
+}
+
+/// Takes requests to the API; false: there is no room, the request is dropped.
+pub type Queue = dyn Fn(Request) -> bool + Send + Sync;
+
+/// Subscribes an account to everything under `$JS` that is for its streams.
+pub fn subscribe(site: &Arc<AccountStreams>, api: &Arc<Queue>) -> Vec<Arc<Subscription>> {
+    let subscribe = |filter| {
+        let (weak, api) = (Arc::downgrade(site), Arc::clone(api));
+        let handler = move |message: &Message<'_>, _: &mut _| {
+            let site = weak.upgrade();
+            site.is_some_and(|site| take(&site, &*api, message))
+        };
+        internal::subscribe(&site.account, filter, Box::new(handler))
+    };
+    ["$JS.API.>", "$JS.ACK.>", "$JS.FC.>"]
+        .into_iter()
+        .filter_map(subscribe)
+        .collect()
+}
+
+/// Takes one message; whether somebody did.
+fn take(site: &AccountStreams, api: &Queue, message: &Message<'_>) -> bool {
+    let Some(target) = Target::of(message.subject) else {
+        return false;
+    };
+    match target {
+        Target::Api(_) => api(request(site, message)),
+        Target::Pull { stream, consumer } => {
+            push(site, stream, Some(consumer), Purpose::Pull, message)
+        }
+        Target::Ack { stream, consumer } => {
+            push(site, stream, Some(consumer), Purpose::Ack, message)
+        }
+        Target::FlowReply { stream, consumer } => {
+            push(site, stream, Some(consumer), Purpose::FlowReply, message)
+        }
+        Target::DirectGet { stream, .. } => {
+            let stream = find(site, stream).filter(|stream| stream.config().allow_direct);
+            stream.is_some_and(|stream| stream.mailbox.push(Purpose::DirectGet, message).is_ok())
+        }
+    }
+}
+
+fn push(
+    site: &AccountStreams,
+    stream: &[u8],
+    consumer: Option<&[u8]>,
+    purpose: Purpose,
+    message: &Message<'_>,
+) -> bool {
+    let known = |stream: &Arc<StreamHandle>| match consumer {
+        None => true,
+        Some(name) => std::str::from_utf8(name).is_ok_and(|name| stream.has_consumer(name)),
+    };
+    let Some(stream) = find(site, stream).filter(known) else {
+        return false;
+    };
+    // What finds no room is lost; its sender asks, or acknowledges, again in time.
+    let _ = stream.mailbox.push(purpose, message);
+    true
+}
+
+fn find(site: &AccountStreams, name: &[u8]) -> Option<Arc<StreamHandle>> {
+    site.stream(std::str::from_utf8(name).ok()?)
+}
+
+fn request(site: &AccountStreams, message: &Message<'_>) -> Request {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Request {
+        account: Arc::clone(&site.account.name),
+        subject: text(message.subject),
+        reply: text(message.reply),
+        headers: message.headers().unwrap_or_default().to_vec(),
+        body: message.payload().to_vec(),
+        origin: message.origin,
+    }
+}

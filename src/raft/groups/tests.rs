@@ -1,0 +1,266 @@
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::clock::Timestamp;
+use crate::raft::error::{CheckpointError, ProposeError};
+use crate::raft::toy::{Command, Toy, ToyDisk};
+use crate::vfs::real::RealVfs;
+use crate::wal;
+
+const NODE: u64 = 7;
+const ID: GroupId = GroupId(3);
+const NOW: Timestamp = Timestamp::from_unix_nanos(1);
+
+/// A server's log and groups; everything but the disk is gone when it is dropped.
+struct Server {
+    wal: Wal,
+    groups: Groups,
+}
+
+impl Server {
+    fn open(dir: &Path) -> Server {
+        let options = wal::Options {
+            segment_bytes: 256 << 10,
+            ..wal::Options::default()
+        };
+        let opened = Wal::open(Arc::new(RealVfs), dir.to_owned(), options);
+        let (wal, report) = opened.expect("a log");
+        assert_eq!(report.damaged, []);
+        let threads = Shards::start("stream", 2, || async {}).expect("threads");
+        let groups =
+            Groups::open(wal.clone(), Options::new(NODE), threads).expect("a configuration");
+        Server { wal, groups }
+    }
+
+    fn start(&self, disk: &ToyDisk) -> Group<Toy> {
+        let (toy, position) = Toy::open(disk);
+        let started = self.groups.start(ID, toy, position, Storage::Disk);
+        started.expect("started")
+    }
+
+    async fn stop(self) {
+        self.groups.stop().await;
+        self.wal.close();
+    }
+}
+
+fn dir() -> TempDir {
+    tempfile::tempdir().expect("a directory")
+}
+
+async fn add(group: &Group<Toy>, number: u64) -> u64 {
+    let outcomes = group.propose(NOW, vec![Command::Add(number)]).await;
+    outcomes.expect("applied")[0]
+}
+
+fn total(group: &Group<Toy>) -> u64 {
+    group.with(|toy| toy.state.total)
+}
+
+#[tokio::test]
+async fn a_restart_applies_the_log_before_anybody_reads() {
+    let (dir, disk) = (dir(), ToyDisk::default());
+    let server = Server::open(dir.path());
+    let group = server.start(&disk);
+    for number in 1..=10 {
+        add(&group, number).await;
+    }
+    let before = group.position();
+    server.stop().await;
+
+    let server = Server::open(dir.path());
+    let group = server.start(&disk);
+    assert!(!group.is_awake());
+    assert_eq!(total(&group), 55);
+    assert_eq!(group.position(), before);
+    assert_eq!(add(&group, 45).await, 100);
+    let applied = group.position().applied.expect("entries");
+    assert_eq!(applied.leader_id.term, 1, "a restart elects nobody");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_checkpoint_lets_go_of_the_log() {
+    let (dir, disk) = (dir(), ToyDisk::default());
+    let server = Server::open(dir.path());
+    let group = server.start(&disk);
+    add(&group, 1).await;
+    add(&group, 2).await;
+    group.checkpoint().await.expect("a checkpoint");
+    group.checkpoint().await.expect("nothing to do");
+    let state = server.wal.state(ID);
+    assert_eq!((state.first, state.purged), (None, state.last));
+    assert_eq!(add(&group, 4).await, 7);
+    server.stop().await;
+
+    let server = Server::open(dir.path());
+    let group = server.start(&disk);
+    assert_eq!(total(&group), 7);
+    assert_eq!(group.with(|toy| toy.state.applied), 3);
+    group.checkpoint().await.expect("a checkpoint");
+    server.stop().await;
+
+    let server = Server::open(dir.path());
+    let group = server.start(&disk);
+    assert_eq!(total(&group), 7);
+    assert_eq!(add(&group, 1).await, 8);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_was_only_begun_counts_for_nothing() {
+    let (dir, disk) = (dir(), ToyDisk::default());
+    let server = Server::open(dir.path());
+    let group = server.start(&disk);
+    add(&group, 1).await;
+    group.checkpoint().await.expect("a checkpoint");
+    add(&group, 2).await;
+
+    disk.refuses.store(true, Ordering::SeqCst);
+    for _ in 0..2 {
+        let refused = group.checkpoint().await;
+        assert!(matches!(refused, Err(CheckpointError::Machine(_))));
+    }
+    assert_eq!(add(&group, 4).await, 7);
+    assert!(group.failure().is_none());
+    assert_eq!(
+        server.wal.state(ID).first,
+        Some(2),
+        "nothing more was purged"
+    );
+    // No stop: as if the process had been killed.
+    drop((group, server.groups));
+    server.wal.close();
+
+    disk.refuses.store(false, Ordering::SeqCst);
+    let server = Server::open(dir.path());
+    let group = server.start(&disk);
+    assert_eq!(total(&group), 7);
+    assert_eq!(add(&group, 8).await, 15);
+    group.checkpoint().await.expect("a checkpoint");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_that_begins_behind_the_machine_is_no_start() {
+    let (dir, disk) = (dir(), ToyDisk::default());
+    let server = Server::open(dir.path());
+    let group = server.start(&disk);
+    add(&group, 1).await;
+    disk.forgets.store(true, Ordering::SeqCst);
+    group.checkpoint().await.expect("so the machine says");
+    server.stop().await;
+
+    let server = Server::open(dir.path());
+    let (toy, position) = Toy::open(&disk);
+    let started = server.groups.start(ID, toy, position, Storage::Disk);
+    assert!(matches!(
+        started,
+        Err(StartError::Hole {
+            log_first: 2,
+            machine_next: 0
+        })
+    ));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_group_runs_once_and_again_after_it_was_dropped() {
+    let (dir, disk) = (dir(), ToyDisk::default());
+    let server = Server::open(dir.path());
+    let group = server.start(&disk);
+    add(&group, 1).await;
+    let (toy, _) = Toy::open(&disk);
+    let again = server.groups.start(ID, toy, None, Storage::Disk);
+    assert!(matches!(again, Err(StartError::Running(ID))));
+
+    server.groups.drop_group(ID).await.expect("forgotten");
+    assert_eq!(server.wal.groups(), []);
+    let after = group.propose(NOW, vec![Command::Add(1)]).await;
+    assert_eq!(after, Err(ProposeError::Stopped));
+    drop(group);
+    let group = server.start(&ToyDisk::default());
+    assert_eq!(add(&group, 5).await, 5);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_memory_group_is_empty_after_a_restart() {
+    let (dir, disk) = (dir(), ToyDisk::default());
+    let server = Server::open(dir.path());
+    let (toy, _) = Toy::open(&disk);
+    let group = server.groups.start(ID, toy, None, Storage::Memory);
+    let group = group.expect("started");
+    assert_eq!(add(&group, 5).await, 5);
+    group.checkpoint().await.expect("nothing to write");
+    assert_eq!(server.wal.groups(), [], "nothing of it is on the disk");
+    server.stop().await;
+
+    let server = Server::open(dir.path());
+    let (toy, position) = Toy::open(&disk);
+    assert!(position.is_none());
+    let group = server.groups.start(ID, toy, position, Storage::Memory);
+    assert_eq!(total(&group.expect("started")), 0);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_before_anything_is_done() {
+    let (dir, disk) = (dir(), ToyDisk::default());
+    let server = Server::open(dir.path());
+    let group = server.start(&disk);
+    server.groups.space().set_full(true);
+    let refused = group.propose(NOW, vec![Command::Add(1)]).await;
+    assert_eq!(refused, Err(ProposeError::NoSpace));
+    server.groups.space().set_full(false);
+    assert_eq!(add(&group, 1).await, 1);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn who_holds_old_segments_is_checkpointed() {
+    let (dir, disk) = (dir(), ToyDisk::default());
+    let server = Server::open(dir.path());
+    let group = server.start(&disk);
+    let many = vec![Command::Add(1); 8 << 10];
+    for _ in 0..20 {
+        group.propose(NOW, many.clone()).await.expect("applied");
+    }
+    assert!(
+        server
+            .wal
+            .pinned_by()
+            .iter()
+            .any(|(id, held)| *id == ID && *held > 1)
+    );
+    assert_eq!(server.groups.release_segments(2), []);
+    let begun = crate::clock::monotonic();
+    while server.wal.state(ID).purged.is_none() {
+        let waited = crate::clock::monotonic().since(begun);
+        assert!(
+            waited < std::time::Duration::from_secs(20),
+            "waited {waited:?}"
+        );
+        tokio::task::yield_now().await;
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_closed_log_stops_its_groups() {
+    let (dir, disk) = (dir(), ToyDisk::default());
+    let server = Server::open(dir.path());
+    let group = server.start(&disk);
+    add(&group, 1).await;
+    server.wal.clone().close();
+    let after = group.propose(NOW, vec![Command::Add(1)]).await;
+    assert_eq!(after, Err(ProposeError::Stopped));
+    let again = group.propose(NOW, vec![Command::Add(1)]).await;
+    assert_eq!(again, Err(ProposeError::Stopped));
+    assert!(group.failure().is_some());
+    assert_eq!(total(&group), 1);
+    server.groups.stop().await;
+}

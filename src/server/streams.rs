@@ -1,0 +1,175 @@
+//! JetStream as this server is configured to run it.
+//!
+//! Separate because it is the longest part of the start: files, log, groups, and every
+//! stream there is. The order is that of the data: nothing is served before it was
+//! recovered.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+
+use super::identity::Identity;
+use super::{memory, version};
+use crate::account;
+use crate::config::options::Options;
+use crate::connection::resident;
+use crate::entropy::Random;
+use crate::jetstream::account::AccountStreams;
+use crate::jetstream::mailbox::Limits;
+use crate::jetstream::meta_group::{Meta, MetaError};
+use crate::jetstream::streams::{self, Streams};
+use crate::jetstream::{self, JetStream, subscriptions};
+use crate::pubsub::accounts::Accounts;
+use crate::raft::group;
+use crate::raft::groups::{self, Groups};
+use crate::tasks::Shards;
+use crate::vfs::Vfs;
+use crate::vfs::real::RealVfs;
+use crate::wal::{self, Wal};
+
+/// The directory below `store_dir` that is ours.
+const OWN_DIRECTORY: &str = "natter";
+/// Where streams are stored when nothing is said.
+const DEFAULT_DIRECTORY: &str = "nats/jetstream";
+/// A lone server is the first of its cluster.
+const NODE: u64 = 1;
+/// Messages of a stream that may wait to be proposed.
+const BUFFERED_MESSAGES: usize = 100_000;
+/// Their bytes.
+const BUFFERED_BYTES: usize = 128 * 1024 * 1024;
+
+/// Why JetStream did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamsError {
+    /// The directory cannot be made.
+    #[error(transparent)]
+    Directory(#[from] crate::vfs::Error),
+    /// The log cannot be opened.
+    #[error("open the write-ahead log in {directory}")]
+    Wal {
+        /// Where it is.
+        directory: PathBuf,
+        /// Why not.
+        #[source]
+        cause: wal::error::Error,
+    },
+    /// What streams there are cannot be read.
+    #[error(transparent)]
+    Meta(#[from] MetaError),
+    /// No threads.
+    #[error("start threads for streams")]
+    Threads(#[source] std::io::Error),
+}
+
+/// JetStream at work.
+pub(super) struct Started {
+    /// The streams.
+    pub jetstream: Arc<JetStream>,
+    /// The log, to be closed last.
+    pub wal: Wal,
+    /// Answers requests.
+    pub task: JoinHandle<()>,
+}
+
+/// Starts JetStream, if the configuration asks for it.
+pub(super) async fn start(
+    options: &Options,
+    identity: &Identity,
+    accounts: &Accounts,
+) -> Result<Option<Started>, StreamsError> {
+    let settings = &options.jetstream;
+    if !settings.enabled {
+        return Ok(None);
+    }
+    let directory = match &settings.store_dir {
+        Some(directory) => PathBuf::from(directory),
+        None => std::env::temp_dir().join(DEFAULT_DIRECTORY),
+    };
+    let directory = directory.join(OWN_DIRECTORY);
+    let vfs: Arc<dyn Vfs> = Arc::new(RealVfs);
+    let log = directory.join("wal");
+    vfs.create_dir_all(&log)?;
+    let opened = Wal::open(Arc::clone(&vfs), log, wal::Options::default());
+    let (wal, report) = opened.map_err(|cause| StreamsError::Wal {
+        directory: directory.clone(),
+        cause,
+    })?;
+    if report.unclean {
+        tracing::info!("write-ahead log: recovered after an unclean end");
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = Shards::start("stream", cores.min(groups::THREADS_MAX), resident::live);
+    let threads = threads.map_err(StreamsError::Threads)?;
+    let groups = Groups::open(wal.clone(), group::Options::new(NODE), threads)
+        .map_err(StreamsError::Threads)?;
+    let meta = Meta::open(&groups, &vfs, &directory, NODE)?;
+    let limit = |configured: Option<u64>, default: usize| {
+        configured.map_or(default, |limit| usize::try_from(limit).unwrap_or(default))
+    };
+    let streams = Streams::new(
+        streams::Options {
+            directory: directory.clone(),
+            mailbox: Limits {
+                messages_max: limit(settings.max_buffered_msgs, BUFFERED_MESSAGES),
+                bytes_max: limit(settings.max_buffered_size, BUFFERED_BYTES),
+            },
+        },
+        Arc::clone(&vfs),
+        groups,
+        Random::from_system(),
+    );
+    let space = vfs.space(&directory)?;
+    let bytes = |configured: Option<i64>, default: u64| {
+        configured.map_or(default, |limit| u64::try_from(limit).unwrap_or(default))
+    };
+    let positive =
+        |limit: Option<i64>| limit.and_then(|l| u64::try_from(l).ok()).filter(|l| *l > 0);
+    let jetstream = JetStream::new(
+        jetstream::Options {
+            server_name: identity.name.clone(),
+            version: version::COMPATIBILITY,
+            strict: settings.strict,
+            requests_max: usize::try_from(settings.request_queue_limit).unwrap_or(usize::MAX),
+            memory_bytes_max: bytes(
+                settings.max_memory_store,
+                memory::available(&RealVfs) as u64 / 4 * 3,
+            ),
+            storage_bytes_max: bytes(settings.max_file_store, space.available / 4 * 3),
+            dedup_window_max: settings.limits.duplicate_window,
+            ack_pending_max: positive(settings.limits.max_ack_pending),
+            request_batch_max: positive(settings.limits.max_request_batch),
+        },
+        streams,
+        meta,
+    );
+    let (queue, task) = jetstream.answer_requests();
+    for (name, limits) in accounts_with_streams(options) {
+        let Some(account) = accounts.get(&name) else {
+            continue;
+        };
+        let site = AccountStreams::new(Arc::clone(&account), limits);
+        account.interest.observe(Arc::clone(&site) as _);
+        subscriptions::subscribe(&site, &queue);
+        jetstream.streams.add_account(site);
+    }
+    jetstream.start_streams().await;
+    Ok(Some(Started {
+        jetstream,
+        wal,
+        task,
+    }))
+}
+
+/// The accounts that may have streams: those that say so; without any, the global one.
+fn accounts_with_streams(options: &Options) -> Vec<(String, account::limits::JetStreamLimits)> {
+    let configured = &options.accounts.accounts;
+    let with: Vec<_> = configured
+        .iter()
+        .filter_map(|spec| Some((spec.name.clone(), spec.jetstream?)))
+        .collect();
+    if with.is_empty() {
+        return vec![(account::GLOBAL.to_owned(), Default::default())];
+    }
+    with
+}

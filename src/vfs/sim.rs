@@ -1,0 +1,812 @@
+//! A disk in memory that loses power, rots, fails and fills up when a test says so.
+//!
+//! ```text
+//!   names:  live ──sync_dir──► durable        what a running process sees is `live`;
+//!   files:  live ──sync──────► durable        a power cut leaves `durable` and, of what was
+//!                                             not synced, what a `Survival` lets through
+//! ```
+//!
+//! Separate because a kill of a process keeps the page cache and so proves nothing about
+//! syncs: here every call that changes something is counted and the power can fail before
+//! or after each of them.
+//!
+//! Invariants: after a cut every call fails; a disk found after a cut shares nothing with
+//! the one before; what a seed decides is decided again in the same way; pages of zeros take
+//! no memory. Simplified: directories are durable at once; renames of one file never leave
+//! it under two names; the bytes of a file count by its length.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::entropy::Random;
+use crate::vfs::{AppendFile, Error, File, Lock, Space, Vfs};
+
+const PAGE: usize = 4096;
+const SECTOR: usize = 512;
+
+/// What of the unsynced changes is there after a power cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Survival {
+    /// Nothing.
+    Nothing,
+    /// Everything, as when only the process died.
+    Everything,
+    /// The first ones.
+    Prefix(u64),
+    /// Each one or not, by this seed: what was written later may be there alone.
+    Some(u64),
+    /// Each 4 KiB page of each write or not.
+    SomePages(u64),
+    /// Each 512-byte sector of each write or not.
+    SomeSectors(u64),
+    /// The first ones, and of the next one the first sectors.
+    Torn(u64),
+    /// Everything, but of the last write's last page only some sectors.
+    TornLastPage(u64),
+}
+
+impl Survival {
+    /// One of each kind.
+    pub const fn all(seed: u64) -> [Survival; 8] {
+        [
+            Survival::Nothing,
+            Survival::Everything,
+            Survival::Prefix(seed),
+            Survival::Some(seed),
+            Survival::SomePages(seed),
+            Survival::SomeSectors(seed),
+            Survival::Torn(seed),
+            Survival::TornLastPage(seed),
+        ]
+    }
+}
+
+/// What fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// Reading at a place.
+    Read,
+    /// Writing.
+    Write,
+    /// Syncing a file: what was to be synced is lost, and later syncs succeed.
+    Sync,
+}
+
+/// A disk in memory. Clones are the same disk.
+#[derive(Clone, Default)]
+pub struct SimVfs {
+    disk: Arc<Mutex<Disk>>,
+}
+
+#[derive(Default)]
+struct Disk {
+    names: BTreeMap<PathBuf, u64>,
+    durable_names: BTreeMap<PathBuf, u64>,
+    dirs: BTreeSet<PathBuf>,
+    files: BTreeMap<u64, Content>,
+    /// Unsynced changes of names and files, in order.
+    unsynced: Vec<Change>,
+    next_id: u64,
+    /// Calls that change something.
+    calls: u64,
+    /// The power fails at this call: before it or after it.
+    cut: Option<(u64, bool)>,
+    is_off: bool,
+    /// What fails at which call of its kind.
+    faults: BTreeSet<(Fault, u64)>,
+    counts: BTreeMap<Fault, u64>,
+    /// All files together may have so many bytes.
+    bytes_max: Option<u64>,
+    locked: BTreeSet<PathBuf>,
+}
+
+/// A file's bytes: as they are seen, and as they are on the disk.
+#[derive(Clone, Default)]
+struct Content {
+    live: Sparse,
+    durable: Sparse,
+}
+
+/// Bytes of which most are zero.
+#[derive(Clone, Default)]
+struct Sparse {
+    pages: BTreeMap<u64, Arc<[u8]>>,
+    len: u64,
+}
+
+#[derive(Clone)]
+enum Change {
+    Name {
+        path: PathBuf,
+        id: u64,
+    },
+    Unname {
+        path: PathBuf,
+    },
+    Rename {
+        to: PathBuf,
+        id: u64,
+    },
+    Write {
+        id: u64,
+        offset: u64,
+        bytes: Arc<[u8]>,
+    },
+    Zeros {
+        id: u64,
+        offset: u64,
+        len: u64,
+    },
+    Len {
+        id: u64,
+        len: u64,
+    },
+}
+
+impl Sparse {
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> usize {
+        let left = self.len.saturating_sub(offset);
+        let count = buffer
+            .len()
+            .min(usize::try_from(left).unwrap_or(usize::MAX));
+        let mut done = 0;
+        while done < count {
+            let at = offset + done as u64;
+            let from = (at % PAGE as u64) as usize;
+            let part = (PAGE - from).min(count - done);
+            match self.pages.get(&(at / PAGE as u64)) {
+                Some(page) => buffer[done..done + part].copy_from_slice(&page[from..from + part]),
+                None => buffer[done..done + part].fill(0),
+            }
+            done += part;
+        }
+        count
+    }
+
+    fn write(&mut self, offset: u64, bytes: &[u8]) {
+        let mut done = 0;
+        while done < bytes.len() {
+            let at = offset + done as u64;
+            let from = (at % PAGE as u64) as usize;
+            let part = (PAGE - from).min(bytes.len() - done);
+            let number = at / PAGE as u64;
+            let mut page = match self.pages.get(&number) {
+                Some(page) => page.to_vec(),
+                None => vec![0; PAGE],
+            };
+            page[from..from + part].copy_from_slice(&bytes[done..done + part]);
+            self.put(number, page);
+            done += part;
+        }
+        self.len = self.len.max(offset + bytes.len() as u64);
+    }
+
+    fn zero(&mut self, offset: u64, len: u64) {
+        let end = offset + len;
+        let page = PAGE as u64;
+        let inner = offset.div_ceil(page)..end / page;
+        if inner.is_empty() {
+            self.write(offset, &vec![0; len as usize]);
+            return;
+        }
+        self.write(offset, &vec![0; (inner.start * page - offset) as usize]);
+        self.write(
+            inner.end * page,
+            &vec![0; (end - inner.end * page) as usize],
+        );
+        let whole: Vec<u64> = self.pages.range(inner).map(|(number, _)| *number).collect();
+        for number in whole {
+            self.pages.remove(&number);
+        }
+        self.len = self.len.max(end);
+    }
+
+    fn set_len(&mut self, len: u64) {
+        if len < self.len {
+            let old = self.len;
+            self.zero(len, old - len);
+        }
+        self.len = len;
+    }
+
+    fn put(&mut self, number: u64, page: Vec<u8>) {
+        if page.iter().all(|byte| *byte == 0) {
+            self.pages.remove(&number);
+        } else {
+            self.pages.insert(number, page.into());
+        }
+    }
+
+    fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Write { offset, bytes, .. } => self.write(*offset, bytes),
+            Change::Zeros { offset, len, .. } => self.zero(*offset, *len),
+            Change::Len { len, .. } => self.set_len(*len),
+            Change::Name { .. } | Change::Unname { .. } | Change::Rename { .. } => {}
+        }
+    }
+}
+
+impl Change {
+    const fn file(&self) -> Option<u64> {
+        match self {
+            Change::Write { id, .. } | Change::Zeros { id, .. } | Change::Len { id, .. } => {
+                Some(*id)
+            }
+            _ => None,
+        }
+    }
+
+    /// The directory whose sync makes it durable.
+    fn is_in(&self, dir: &Path) -> bool {
+        match self {
+            Change::Name { path, .. }
+            | Change::Unname { path }
+            | Change::Rename { to: path, .. } => path.parent() == Some(dir),
+            _ => false,
+        }
+    }
+
+    /// The change in pieces that survive one by one.
+    fn pieces(&self, size: usize) -> Vec<Change> {
+        let Change::Write { id, offset, bytes } = self else {
+            return vec![self.clone()];
+        };
+        let mut pieces = Vec::new();
+        let mut done = 0;
+        while done < bytes.len() {
+            let at = offset + done as u64;
+            let part = (size - (at % size as u64) as usize).min(bytes.len() - done);
+            pieces.push(Change::Write {
+                id: *id,
+                offset: at,
+                bytes: bytes[done..done + part].into(),
+            });
+            done += part;
+        }
+        pieces
+    }
+}
+
+impl Disk {
+    fn counts(&mut self, operation: &'static str, path: &Path) -> Result<bool, Error> {
+        self.check_power(operation, path)?;
+        self.calls += 1;
+        match self.cut {
+            Some((call, is_after)) if call == self.calls => {
+                self.is_off = true;
+                if !is_after {
+                    self.check_power(operation, path)?;
+                }
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn check_power(&self, operation: &'static str, path: &Path) -> Result<(), Error> {
+        if self.is_off {
+            return Err(Error::new(operation, path, io::Error::other("power cut")));
+        }
+        Ok(())
+    }
+
+    /// The answer of a call that did its work: none if the power failed just behind it.
+    fn answer(&self, operation: &'static str, path: &Path, is_cut: bool) -> Result<(), Error> {
+        if is_cut {
+            self.check_power(operation, path)?;
+        }
+        Ok(())
+    }
+
+    fn fault(&mut self, fault: Fault) -> Result<(), io::Error> {
+        let count = self.counts.entry(fault).or_default();
+        *count += 1;
+        if self.faults.remove(&(fault, *count)) {
+            return Err(io::Error::from_raw_os_error(5)); // EIO
+        }
+        Ok(())
+    }
+
+    fn used(&self) -> u64 {
+        let lens = (self.names.values()).filter_map(|id| self.files.get(id));
+        lens.map(|content| content.live.len).sum()
+    }
+
+    /// Room for a file to grow to this length.
+    fn room(&self, id: u64, len: u64) -> Result<(), io::Error> {
+        let Some(bytes_max) = self.bytes_max else {
+            return Ok(());
+        };
+        let old = self.files.get(&id).map_or(0, |content| content.live.len);
+        if len > old && self.used() + len - old > bytes_max {
+            return Err(io::Error::from_raw_os_error(28)); // ENOSPC
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, change: Change) {
+        if let Some(content) = change.file().and_then(|id| self.files.get_mut(&id)) {
+            content.live.apply(&change);
+        }
+        apply_name(&mut self.names, &change);
+        self.unsynced.push(change);
+    }
+
+    fn sync(&mut self, chosen: impl Fn(&Change) -> bool) {
+        let changes = std::mem::take(&mut self.unsynced);
+        for change in changes {
+            if chosen(&change) {
+                self.persist(&change);
+            } else {
+                self.unsynced.push(change);
+            }
+        }
+    }
+
+    fn persist(&mut self, change: &Change) {
+        if let Some(content) = change.file().and_then(|id| self.files.get_mut(&id)) {
+            content.durable.apply(change);
+        }
+        apply_name(&mut self.durable_names, change);
+    }
+
+    fn create(&mut self, path: &Path) -> u64 {
+        if let Some(id) = self.names.get(path) {
+            return *id;
+        }
+        self.next_id += 1;
+        let id = self.next_id;
+        self.files.insert(id, Content::default());
+        let path = path.to_owned();
+        self.change(Change::Name { path, id });
+        id
+    }
+
+    fn parent_exists(&self, path: &Path) -> bool {
+        path.parent().is_none_or(|dir| self.is_dir(dir))
+    }
+
+    fn is_dir(&self, path: &Path) -> bool {
+        path.as_os_str().is_empty() || path == Path::new("/") || self.dirs.contains(path)
+    }
+}
+
+fn apply_name(names: &mut BTreeMap<PathBuf, u64>, change: &Change) {
+    match change {
+        Change::Name { path, id } => {
+            names.insert(path.clone(), *id);
+        }
+        Change::Unname { path } => {
+            names.remove(path);
+        }
+        Change::Rename { to, id } => {
+            names.retain(|_, other| other != id);
+            names.insert(to.clone(), *id);
+        }
+        _ => {}
+    }
+}
+
+impl SimVfs {
+    /// An empty disk without limits.
+    pub fn new() -> SimVfs {
+        SimVfs::default()
+    }
+
+    /// How many calls have changed something so far.
+    pub fn calls(&self) -> u64 {
+        self.disk.lock().calls
+    }
+
+    /// The power fails at this call, before it has done anything.
+    pub fn cut_before(&self, call: u64) {
+        self.disk.lock().cut = Some((call, false));
+    }
+
+    /// The power fails at this call, when it has done its work and before it says so.
+    pub fn cut_after(&self, call: u64) {
+        self.disk.lock().cut = Some((call, true));
+    }
+
+    /// The power fails now.
+    pub fn cut(&self) {
+        self.disk.lock().is_off = true;
+    }
+
+    /// The disk as it is found after a power cut now; without limits and faults.
+    pub fn after_crash(&self, survival: Survival) -> SimVfs {
+        let disk = self.disk.lock();
+        let mut found = Disk {
+            names: disk.durable_names.clone(),
+            durable_names: disk.durable_names.clone(),
+            dirs: disk.dirs.clone(),
+            files: disk.files.clone(),
+            next_id: disk.next_id,
+            ..Disk::default()
+        };
+        for change in survivors(&disk.unsynced, survival) {
+            found.persist(&change);
+        }
+        found.names.clone_from(&found.durable_names);
+        let named: BTreeSet<u64> = found.names.values().copied().collect();
+        found.files.retain(|id, _| named.contains(id));
+        for content in found.files.values_mut() {
+            content.live = content.durable.clone();
+        }
+        SimVfs {
+            disk: Arc::new(Mutex::new(found)),
+        }
+    }
+
+    /// The `count`-th call of this kind fails, counted from now.
+    pub fn fail(&self, fault: Fault, count: u64) {
+        let mut disk = self.disk.lock();
+        let now = disk.counts.get(&fault).copied().unwrap_or_default();
+        disk.faults.insert((fault, now + count));
+    }
+
+    /// From now on all files together may have so many bytes.
+    pub fn limit(&self, bytes_max: Option<u64>) {
+        self.disk.lock().bytes_max = bytes_max;
+    }
+
+    /// The bytes of all files together.
+    pub fn used(&self) -> u64 {
+        self.disk.lock().used()
+    }
+
+    /// Flips a bit of a file, as rot does.
+    pub fn flip(&self, path: &Path, offset: u64, bit: u32) {
+        let mut disk = self.disk.lock();
+        let Some(id) = disk.names.get(path).copied() else {
+            return;
+        };
+        if let Some(content) = disk.files.get_mut(&id) {
+            for sparse in [&mut content.live, &mut content.durable] {
+                let mut byte = [0];
+                if sparse.read(offset, &mut byte) == 1 {
+                    sparse.write(offset, &[byte[0] ^ (1 << (bit % 8))]);
+                }
+            }
+        }
+    }
+
+    /// Which parts of a file are not zero: the offsets of its pages.
+    pub fn pages(&self, path: &Path) -> Vec<u64> {
+        let disk = self.disk.lock();
+        let content = disk.names.get(path).and_then(|id| disk.files.get(id));
+        let pages = content.map(|content| content.live.pages.keys());
+        let pages = pages.into_iter().flatten();
+        pages.map(|number| number * PAGE as u64).collect()
+    }
+
+    fn handle(&self, id: u64, path: &Path) -> Handle {
+        Handle {
+            vfs: self.clone(),
+            id,
+            path: path.to_owned(),
+        }
+    }
+}
+
+/// The changes that are on the disk after all.
+fn survivors(changes: &[Change], survival: Survival) -> Vec<Change> {
+    let seed = match survival {
+        Survival::Nothing => return Vec::new(),
+        Survival::Everything => return changes.to_vec(),
+        Survival::Prefix(seed)
+        | Survival::Some(seed)
+        | Survival::SomePages(seed)
+        | Survival::SomeSectors(seed)
+        | Survival::Torn(seed)
+        | Survival::TornLastPage(seed) => seed,
+    };
+    let mut random = Random::seeded(seed);
+    let mut toss = |_: &Change| random.next_u64() & 1 == 0;
+    match survival {
+        Survival::Some(_) => changes
+            .iter()
+            .filter(|change| toss(change))
+            .cloned()
+            .collect(),
+        Survival::SomePages(_) | Survival::SomeSectors(_) => {
+            let size = match survival {
+                Survival::SomePages(_) => PAGE,
+                _ => SECTOR,
+            };
+            let pieces = changes.iter().flat_map(|change| change.pieces(size));
+            pieces.filter(|change| toss(change)).collect()
+        }
+        Survival::TornLastPage(_) => {
+            let mut kept = changes.to_vec();
+            let is_write = |change: &Change| matches!(change, Change::Write { .. });
+            if let Some(at) = kept.iter().rposition(is_write) {
+                let last = kept.remove(at);
+                let mut pages = last.pieces(PAGE);
+                let page = pages.pop();
+                let sectors = page.map(|page| page.pieces(SECTOR)).unwrap_or_default();
+                pages.extend(sectors.into_iter().filter(|change| toss(change)));
+                kept.splice(at..at, pages);
+            }
+            kept
+        }
+        _ => {
+            let count = random.below(changes.len() as u64 + 1) as usize;
+            let mut kept = changes[..count].to_vec();
+            if let (Survival::Torn(_), Some(next)) = (survival, changes.get(count)) {
+                let sectors = next.pieces(SECTOR);
+                let count = random.below(sectors.len() as u64) as usize;
+                kept.extend_from_slice(&sectors[..count]);
+            }
+            kept
+        }
+    }
+}
+
+fn not_found(operation: &'static str, path: &Path) -> Error {
+    Error::new(operation, path, io::Error::from_raw_os_error(2)) // ENOENT
+}
+
+impl Vfs for SimVfs {
+    fn read(&self, path: &Path, bytes_max: u64) -> Result<Vec<u8>, Error> {
+        let disk = self.disk.lock();
+        disk.check_power("read", path)?;
+        let content = disk.names.get(path).and_then(|id| disk.files.get(id));
+        let content = content.ok_or_else(|| not_found("open", path))?;
+        if content.live.len > bytes_max {
+            let cause = format!("larger than {bytes_max} bytes");
+            let cause = io::Error::new(ErrorKind::FileTooLarge, cause);
+            return Err(Error::new("read", path, cause));
+        }
+        let mut bytes = vec![0; content.live.len as usize];
+        content.live.read(0, &mut bytes);
+        Ok(bytes)
+    }
+
+    fn open_append(&self, path: &Path, mode: u32) -> Result<Box<dyn AppendFile>, Error> {
+        let file = self.open(path, mode)?;
+        let len = file.len()?;
+        Ok(Box::new(Appender { file, len }))
+    }
+
+    fn write_atomically(&self, path: &Path, content: &[u8], mode: u32) -> Result<(), Error> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let temporary = path.with_file_name(format!(".{name}.tmp"));
+        let written = (|| {
+            let file = self.open(&temporary, mode)?;
+            file.set_len(0)?;
+            file.write_at(0, content)?;
+            file.sync()?;
+            self.rename(&temporary, path)
+        })();
+        written.map_err(|err| {
+            // The first error is the one that matters.
+            let _ = self.remove(&temporary);
+            Error::new("write", path, err.into_cause())
+        })
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), Error> {
+        let mut disk = self.disk.lock();
+        let is_cut = disk.counts("rename", from)?;
+        let id = disk.names.get(from).copied();
+        let id = id.ok_or_else(|| not_found("rename", from))?;
+        if disk.is_dir(to) || !disk.parent_exists(to) {
+            return Err(not_found("rename", from));
+        }
+        let to = to.to_owned();
+        disk.change(Change::Rename { to, id });
+        disk.answer("rename", from, is_cut)
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), Error> {
+        let mut disk = self.disk.lock();
+        let is_cut = disk.counts("remove", path)?;
+        if !disk.names.contains_key(path) {
+            return Err(not_found("remove", path));
+        }
+        let name = path.to_owned();
+        disk.change(Change::Unname { path: name });
+        disk.answer("remove", path, is_cut)
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<String>, Error> {
+        let disk = self.disk.lock();
+        disk.check_power("list", path)?;
+        if !disk.is_dir(path) {
+            return Err(not_found("list", path));
+        }
+        let all = disk.names.keys().chain(&disk.dirs);
+        let inside = all.filter(|name| name.parent() == Some(path));
+        let names = inside.filter_map(|name| Some(name.file_name()?.to_str()?.to_owned()));
+        let names: BTreeSet<String> = names.collect();
+        Ok(names.into_iter().collect())
+    }
+
+    fn create_dir_all(&self, path: &Path) -> Result<(), Error> {
+        let mut disk = self.disk.lock();
+        let is_cut = disk.counts("mkdir", path)?;
+        for dir in path.ancestors() {
+            if disk.names.contains_key(dir) {
+                let cause = io::Error::from_raw_os_error(20); // ENOTDIR
+                return Err(Error::new("mkdir", path, cause));
+            }
+            disk.dirs.insert(dir.to_owned());
+        }
+        disk.answer("mkdir", path, is_cut)
+    }
+
+    fn open(&self, path: &Path, _mode: u32) -> Result<Arc<dyn File>, Error> {
+        let mut disk = self.disk.lock();
+        if let Some(id) = disk.names.get(path).copied() {
+            disk.check_power("open", path)?;
+            return Ok(Arc::new(self.handle(id, path)));
+        }
+        let is_cut = disk.counts("open", path)?;
+        if disk.is_dir(path) || !disk.parent_exists(path) {
+            return Err(not_found("open", path));
+        }
+        let id = disk.create(path);
+        disk.answer("open", path, is_cut)?;
+        Ok(Arc::new(self.handle(id, path)))
+    }
+
+    fn sync_dir(&self, path: &Path) -> Result<(), Error> {
+        let mut disk = self.disk.lock();
+        let is_cut = disk.counts("sync", path)?;
+        if !disk.is_dir(path) {
+            return Err(not_found("sync", path));
+        }
+        disk.sync(|change| change.is_in(path));
+        disk.answer("sync", path, is_cut)
+    }
+
+    fn space(&self, path: &Path) -> Result<Space, Error> {
+        let disk = self.disk.lock();
+        disk.check_power("statvfs", path)?;
+        let total = disk.bytes_max.unwrap_or(1 << 40);
+        Ok(Space {
+            total,
+            available: total.saturating_sub(disk.used()),
+        })
+    }
+
+    fn lock(&self, path: &Path) -> Result<Box<dyn Lock>, Error> {
+        self.open(path, super::MODE_PRIVATE)?;
+        let mut disk = self.disk.lock();
+        if !disk.locked.insert(path.to_owned()) {
+            let cause = io::Error::from_raw_os_error(11); // EWOULDBLOCK
+            return Err(Error::new("lock", path, cause));
+        }
+        Ok(Box::new(Locked {
+            vfs: self.clone(),
+            path: path.to_owned(),
+        }))
+    }
+}
+
+struct Locked {
+    vfs: SimVfs,
+    path: PathBuf,
+}
+
+impl Lock for Locked {}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        self.vfs.disk.lock().locked.remove(&self.path);
+    }
+}
+
+struct Handle {
+    vfs: SimVfs,
+    id: u64,
+    path: PathBuf,
+}
+
+impl Handle {
+    fn error(&self, operation: &'static str) -> impl Fn(io::Error) -> Error {
+        move |cause| Error::new(operation, &self.path, cause)
+    }
+}
+
+impl File for Handle {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, Error> {
+        let mut disk = self.vfs.disk.lock();
+        disk.check_power("read", &self.path)?;
+        disk.fault(Fault::Read).map_err(self.error("read"))?;
+        let content = disk.files.get(&self.id);
+        Ok(content.map_or(0, |content| content.live.read(offset, buffer)))
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        let mut disk = self.vfs.disk.lock();
+        let is_cut = disk.counts("write", &self.path)?;
+        disk.fault(Fault::Write).map_err(self.error("write"))?;
+        let end = offset + bytes.len() as u64;
+        disk.room(self.id, end).map_err(self.error("write"))?;
+        let (id, len) = (self.id, bytes.len() as u64);
+        if bytes.iter().all(|byte| *byte == 0) {
+            disk.change(Change::Zeros { id, offset, len });
+        } else {
+            let bytes = bytes.into();
+            disk.change(Change::Write { id, offset, bytes });
+        }
+        disk.answer("write", &self.path, is_cut)
+    }
+
+    fn sync(&self) -> Result<(), Error> {
+        let mut disk = self.vfs.disk.lock();
+        let is_cut = disk.counts("sync", &self.path)?;
+        if let Err(cause) = disk.fault(Fault::Sync) {
+            // The pages count as clean from now on; what they held never arrives.
+            disk.unsynced
+                .retain(|change| change.file() != Some(self.id));
+            return Err(self.error("sync")(cause));
+        }
+        disk.sync(|change| change.file() == Some(self.id));
+        disk.answer("sync", &self.path, is_cut)
+    }
+
+    fn len(&self) -> Result<u64, Error> {
+        let disk = self.vfs.disk.lock();
+        disk.check_power("stat", &self.path)?;
+        Ok(disk
+            .files
+            .get(&self.id)
+            .map_or(0, |content| content.live.len))
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), Error> {
+        let mut disk = self.vfs.disk.lock();
+        let is_cut = disk.counts("truncate", &self.path)?;
+        disk.room(self.id, len).map_err(self.error("truncate"))?;
+        disk.change(Change::Len { id: self.id, len });
+        disk.answer("truncate", &self.path, is_cut)
+    }
+
+    fn allocate(&self, len: u64) -> Result<(), Error> {
+        let mut disk = self.vfs.disk.lock();
+        let is_cut = disk.counts("allocate", &self.path)?;
+        disk.room(self.id, len).map_err(self.error("allocate"))?;
+        let old = disk
+            .files
+            .get(&self.id)
+            .map_or(0, |content| content.live.len);
+        if len > old {
+            disk.change(Change::Len { id: self.id, len });
+        }
+        disk.answer("allocate", &self.path, is_cut)
+    }
+}
+
+/// Appending is writing at the end.
+struct Appender {
+    file: Arc<dyn File>,
+    len: u64,
+}
+
+impl AppendFile for Appender {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let end = self.file.len()?;
+        self.file.write_at(end, bytes)?;
+        self.len += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), Error> {
+        self.file.sync()
+    }
+
+    fn len(&self) -> u64 {
+        self.len
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,264 @@
+//! What is in a segment: whole batches, and what is left of others.
+//!
+//! Separate from what follows from it (`recovery`): here one file is looked at, without
+//! knowing the others.
+//!
+//! Invariants: found in the order of the file; a batch is whole only if every page of it is
+//! good; nothing of an earlier life of the file is found.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::vfs::File;
+use crate::wal::error::Error;
+use crate::wal::page::{self, Condition, PAGE, Stamp};
+use crate::wal::record::{self, BatchHash, Head, HeadError, Record};
+
+/// Bytes looked through at once.
+const WINDOW: usize = 256 * PAGE;
+
+/// A batch, or what is left of it.
+#[derive(Debug)]
+pub struct Found {
+    /// The segment.
+    pub segment: u64,
+    /// Where it begins; of a batch without a head, where it would.
+    pub offset: u64,
+    /// Its number.
+    pub seq: u64,
+    /// What it says of itself, if its head is whole.
+    pub head: Option<Head>,
+    /// Over its pages, if all are good.
+    pub hash: BatchHash,
+    /// All its pages are good.
+    pub is_whole: bool,
+    /// Some page was never written: its sync never finished, unless later batches are there.
+    pub is_torn: bool,
+    /// What can be read of it.
+    pub records: Vec<Record>,
+}
+
+impl Found {
+    /// Where it ends.
+    pub fn end(&self) -> u64 {
+        let pages = self.head.map_or(1, |head| head.pages);
+        self.offset + u64::from(pages) * PAGE as u64
+    }
+}
+
+/// Looks through one segment.
+pub struct Scan<'a> {
+    file: &'a dyn File,
+    path: &'a Path,
+    segment: u64,
+    salt: u64,
+    len: u64,
+    at: u64,
+    /// The last batch seen, in this segment or the one before.
+    last: u64,
+    is_first: bool,
+    /// Found already, last first.
+    later: Vec<Found>,
+}
+
+impl<'a> Scan<'a> {
+    /// Of this file, when batch `last` was the last one before it.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn new(
+        segment: u64,
+        file: &'a dyn File,
+        path: &'a Path,
+        last: u64,
+    ) -> Result<Scan<'a>, Error> {
+        Ok(Scan {
+            file,
+            path,
+            segment,
+            salt: page::salt(segment),
+            len: file.len()? / PAGE as u64 * PAGE as u64,
+            at: 0,
+            last,
+            is_first: true,
+            later: Vec::new(),
+        })
+    }
+
+    /// The next batch, or what is left of one.
+    ///
+    /// # Errors
+    /// When the disk refuses, or a later version wrote it.
+    pub fn next(&mut self) -> Result<Option<Found>, Error> {
+        while self.later.is_empty() && self.at < self.len {
+            match self.batch()? {
+                Some(found) => self.later.push(found),
+                None => self.look_ahead()?,
+            }
+        }
+        let found = self.later.pop();
+        if let Some(found) = &found {
+            self.is_first = false;
+            self.last = found.seq;
+        }
+        Ok(found)
+    }
+
+    /// The batch whose head is here.
+    fn batch(&mut self) -> Result<Option<Found>, Error> {
+        let Some(mut first) = self.read(self.at, PAGE)? else {
+            return Ok(None);
+        };
+        let Some(stamp) = page::identify(&first, self.salt).filter(|stamp| stamp.page == 0) else {
+            return Ok(None);
+        };
+        if !self.is_first && stamp.seq <= self.last {
+            return Ok(None);
+        }
+        page::open(&mut first);
+        let head = match record::head(&first, stamp.seq) {
+            Ok(head) => head,
+            Err(HeadError::NotAHead) => return Ok(None),
+            Err(HeadError::Version(version)) => {
+                return Err(Error::Unusable {
+                    path: self.path.to_owned(),
+                    what: format!("written by a later version (format {version})"),
+                });
+            }
+        };
+        let bytes = head.pages as usize * PAGE;
+        let Some(mut bytes) = self.read(self.at, bytes)? else {
+            return Ok(None);
+        };
+        let mut hash = BatchHash::default();
+        let (mut is_whole, mut is_torn) = (true, false);
+        let mut pages = Vec::with_capacity(head.pages as usize);
+        for (number, page) in bytes.chunks_exact_mut(PAGE).enumerate() {
+            let stamp = Stamp {
+                page: number as u32,
+                ..stamp
+            };
+            hash = hash.with(page::checksum(page));
+            match page::examine(page, stamp) {
+                Condition::Good => {
+                    page::open(page);
+                    pages.push(Some(&*page));
+                    continue;
+                }
+                Condition::Rotten => {}
+                Condition::Absent => is_torn = true,
+            }
+            is_whole = false;
+            pages.push(None);
+        }
+        let found = Found {
+            segment: self.segment,
+            offset: self.at,
+            seq: stamp.seq,
+            head: Some(head),
+            hash,
+            is_whole,
+            is_torn,
+            records: record::records(&pages),
+        };
+        self.at = found.end();
+        Ok(Some(found))
+    }
+
+    /// No head is here: finds what is left of batches up to the next head.
+    fn look_ahead(&mut self) -> Result<(), Error> {
+        let begin = self.at;
+        let mut loose: BTreeMap<u64, BTreeMap<u64, (u32, Vec<u8>)>> = BTreeMap::new();
+        let mut at = begin;
+        'file: while at < self.len {
+            let bytes = WINDOW.min((self.len - at) as usize);
+            let Some(window) = self.read(at, bytes)? else {
+                break;
+            };
+            for page in window.chunks_exact(PAGE) {
+                if let Some(stamp) = page::identify(page, self.salt)
+                    && (self.is_first || stamp.seq > self.last)
+                {
+                    let is_head = stamp.page == 0 && at > begin;
+                    if is_head && self.is_head(page, stamp.seq) {
+                        break 'file;
+                    }
+                    let mut page = page.to_vec();
+                    page::open(&mut page);
+                    let pages = loose.entry(stamp.seq).or_default();
+                    pages.insert(at, (stamp.page, page));
+                }
+                at += PAGE as u64;
+            }
+        }
+        self.at = at;
+        let first = self.read(begin, PAGE)?.unwrap_or_default();
+        let rotten = |seq| {
+            let salt = self.salt;
+            let stamp = Stamp { salt, seq, page: 0 };
+            page::examine(&first, stamp) == Condition::Rotten
+        };
+        let next = self.last + 1;
+        let seen = if rotten(next) {
+            Some(next)
+        } else {
+            Some(self.last).filter(|last| self.is_first && *last > 0 && rotten(*last))
+        };
+        if let Some(seq) = seen {
+            loose.entry(seq).or_default();
+        }
+        for (seq, pages) in loose.into_iter().rev() {
+            let found = self.loose(begin, seq, &pages, seen == Some(seq));
+            self.later.push(found);
+        }
+        Ok(())
+    }
+
+    /// What can be made of the pages of a batch without a head.
+    fn loose(
+        &self,
+        begin: u64,
+        seq: u64,
+        pages: &BTreeMap<u64, (u32, Vec<u8>)>,
+        has_rotten_head: bool,
+    ) -> Found {
+        let mut run: Vec<Option<&[u8]>> = Vec::new();
+        for (number, page) in pages.values() {
+            let number = *number as usize;
+            if number >= run.len() && number < (self.len / PAGE as u64) as usize {
+                run.resize(number, None);
+                run.push(Some(page));
+            }
+        }
+        let base = pages
+            .iter()
+            .next()
+            .map(|(at, (number, _))| at.saturating_sub(u64::from(*number) * PAGE as u64));
+        Found {
+            segment: self.segment,
+            offset: base.unwrap_or(begin),
+            seq,
+            head: None,
+            hash: BatchHash::default(),
+            is_whole: false,
+            is_torn: !has_rotten_head,
+            records: record::records(&run),
+        }
+    }
+
+    fn is_head(&self, page: &[u8], seq: u64) -> bool {
+        let mut page = page.to_vec();
+        page::open(&mut page);
+        !matches!(record::head(&page, seq), Err(HeadError::NotAHead))
+    }
+
+    /// Whole pages; `None` beyond the end.
+    fn read(&self, at: u64, bytes: usize) -> Result<Option<Vec<u8>>, Error> {
+        if at.saturating_add(bytes as u64) > self.len {
+            return Ok(None);
+        }
+        let mut buffer = vec![0; bytes];
+        let read = self.file.read_at(at, &mut buffer)?;
+        Ok((read == bytes).then_some(buffer))
+    }
+}

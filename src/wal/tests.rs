@@ -1,0 +1,202 @@
+use std::sync::mpsc;
+
+use super::*;
+use crate::vfs::real::RealVfs;
+
+const PAGES: u64 = page::PAGE as u64;
+
+fn small() -> Options {
+    Options {
+        segment_bytes: 12 * PAGES,
+        queue_bytes_max: 64 << 10,
+        cache_bytes_max: 2 << 10,
+        rewrite_bytes_max: 2 << 10,
+        on_fatal: Arc::new(|err| panic!("{err}")),
+        ..Options::default()
+    }
+}
+
+fn id(index: u64) -> LogId {
+    LogId {
+        term: 1,
+        node: 7,
+        index,
+    }
+}
+
+fn payload(group: u64, index: u64) -> Bytes {
+    let text = format!("group {group} entry {index};");
+    Bytes::from(text.repeat(1 + (index % 7) as usize))
+}
+
+fn append(group: u64, indexes: Range<u64>) -> Write {
+    Write::Append {
+        group: GroupId(group),
+        entries: indexes.map(|at| (id(at), payload(group, at))).collect(),
+    }
+}
+
+/// Writes and waits until it is durable.
+fn write(wal: &Wal, write: Write) -> Result<(), Error> {
+    let (tell, told) = mpsc::channel();
+    let done: Done = Box::new(move |result| tell.send(result).expect("somebody waits"));
+    wal.write(write, Some(done))?;
+    told.recv().expect("told")
+}
+
+fn open(dir: &tempfile::TempDir) -> (Wal, RecoveryReport) {
+    let dir = dir.path().join("wal");
+    Wal::open(Arc::new(RealVfs), dir, small()).expect("opens")
+}
+
+fn check_entries(wal: &Wal, group: u64, indexes: Range<u64>) {
+    let found = wal
+        .entries(GroupId(group), 0..u64::MAX, usize::MAX)
+        .expect("readable");
+    let expected: Vec<(LogId, Bytes)> = indexes.map(|at| (id(at), payload(group, at))).collect();
+    assert_eq!(found, expected, "group {group}");
+}
+
+#[test]
+fn what_was_written_is_there_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let (wal, report) = open(&dir);
+    assert_eq!(report, RecoveryReport::default());
+    for round in 0..30 {
+        for group in 1..4 {
+            write(&wal, append(group, round * 5 + 1..round * 5 + 6)).unwrap();
+        }
+    }
+    let group = GroupId(2);
+    let vote = Bytes::from_static(b"vote");
+    write(
+        &wal,
+        Write::Vote {
+            group,
+            vote: vote.clone(),
+        },
+    )
+    .unwrap();
+    let committed = Some(id(100));
+    wal.write(
+        Write::Committed {
+            group,
+            log_id: committed,
+        },
+        None,
+    )
+    .unwrap();
+    write(
+        &wal,
+        Write::TruncateAfter {
+            group: GroupId(3),
+            index: Some(140),
+        },
+    )
+    .unwrap();
+    wal.write(
+        Write::Purge {
+            group: GroupId(1),
+            up_to: id(20),
+        },
+        None,
+    )
+    .unwrap();
+    let expected = [(1, 21..151), (2, 1..151), (3, 1..141)];
+    for _ in 0..2 {
+        for (group, indexes) in expected.clone() {
+            check_entries(&wal, group, indexes);
+        }
+    }
+    wal.close();
+    for round in 0..3 {
+        let (wal, report) = open(&dir);
+        assert!(!report.unclean, "round {round}: {report:?}");
+        assert_eq!(wal.groups(), [GroupId(1), GroupId(2), GroupId(3)]);
+        for (group, indexes) in expected.clone() {
+            check_entries(&wal, group, indexes);
+        }
+        let state = wal.state(group);
+        assert_eq!(state.vote, Some(vote.clone()));
+        assert_eq!(state.committed, committed);
+        assert_eq!(state.last, Some(id(150)));
+        assert_eq!(wal.state(GroupId(1)).purged, Some(id(20)));
+        assert_eq!(wal.log_id(GroupId(1), 20), Some(id(20)));
+        assert_eq!(wal.log_id(GroupId(1), 19), None);
+    }
+}
+
+#[test]
+fn holes_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (wal, _) = open(&dir);
+    write(&wal, append(1, 5..8)).unwrap();
+    for first in [4, 7, 9] {
+        let refused = wal.write(append(1, first..first + 1), None);
+        assert!(matches!(
+            refused,
+            Err(Error::OutOfOrder { expected: 8, .. })
+        ));
+    }
+    let entries = vec![(id(8), Bytes::from(vec![0; 60 << 10]))];
+    let group = GroupId(1);
+    let refused = wal.write(Write::Append { group, entries }, None);
+    assert!(matches!(refused, Err(Error::TooLarge { .. })));
+    check_entries(&wal, 1, 5..8);
+}
+
+#[test]
+fn purged_segments_are_used_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (wal, _) = open(&dir);
+    write(&wal, append(9, 1..3)).unwrap(); // at rest from here on
+    let mut next = 1;
+    for _ in 0..200 {
+        write(&wal, append(1, next..next + 20)).unwrap();
+        next += 20;
+        let up_to = id(next - 10);
+        wal.write(
+            Write::Purge {
+                group: GroupId(1),
+                up_to,
+            },
+            None,
+        )
+        .unwrap();
+    }
+    let files = std::fs::read_dir(dir.path().join("wal")).unwrap().count();
+    assert!(files <= 10, "{files} files");
+    check_entries(&wal, 9, 1..3);
+    check_entries(&wal, 1, next - 9..next);
+    wal.close();
+    let (wal, report) = open(&dir);
+    assert!(!report.unclean && report.damaged.is_empty(), "{report:?}");
+    check_entries(&wal, 9, 1..3);
+    check_entries(&wal, 1, next - 9..next);
+}
+
+#[test]
+fn who_holds_old_segments_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let (wal, _) = open(&dir);
+    write(&wal, append(1, 1..60)).unwrap(); // too much to be written anew
+    for round in 0..40 {
+        write(&wal, append(2, round * 20 + 1..round * 20 + 21)).unwrap();
+        let up_to = id(round * 20 + 20);
+        wal.write(
+            Write::Purge {
+                group: GroupId(2),
+                up_to,
+            },
+            None,
+        )
+        .unwrap();
+    }
+    let pinned = wal.pinned_by();
+    assert_eq!(
+        pinned.first().map(|(group, _)| group.0),
+        Some(1),
+        "{pinned:?}"
+    );
+    assert!(pinned[0].1 >= 3, "{pinned:?}");
+}
