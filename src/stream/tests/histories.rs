@@ -345,7 +345,7 @@ proptest! {
     #[test]
     fn the_machine_does_what_the_model_says(
         config: u64,
-        history in prop::collection::vec(any::<u64>(), 1..24),
+        history in prop::collection::vec(any::<u64>(), 1..16),
     ) {
         check(config, &history);
     }
