@@ -283,6 +283,23 @@ impl Dispatcher {
         self.pulls.forget(reply, imported, actions);
     }
 
+    /// Before a poll: ends the requests that messages would go to though nobody listens
+    /// there any more.
+    pub fn check_listeners(
+        &mut self,
+        consumer: &Consumer,
+        is_heard: &mut dyn FnMut(&[u8]) -> bool,
+        actions: &mut Vec<Action>,
+    ) {
+        let available = self.unread(consumer) + self.redeliver.len() as u64;
+        if available == 0 || self.pulls.is_empty() {
+            return;
+        }
+        for reply in self.pulls.unheard(available, is_heard) {
+            self.pulls.forget(&reply, false, actions);
+        }
+    }
+
     /// The configuration has changed.
     pub fn on_updated(&mut self, consumer: &Consumer) {
         self.rebuild(consumer);

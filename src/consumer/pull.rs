@@ -336,6 +336,25 @@ impl Pulls {
         }
     }
 
+    /// Of the requests that the next `messages` would go to, those nobody listens for.
+    pub(super) fn unheard(
+        &self,
+        messages: u64,
+        is_heard: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Vec<Bytes> {
+        let (mut gone, mut served) = (Vec::new(), 0);
+        for waiting in self.order.iter().filter_map(|slot| self.slots[*slot].as_ref()) {
+            if served >= messages {
+                break;
+            }
+            match is_heard(&waiting.reply) {
+                true => served += 1,
+                false => gone.push(waiting.reply.clone()),
+            }
+        }
+        gone
+    }
+
     /// Ends the requests of a client that has gone; without a word, unless `told`.
     pub(super) fn forget(&mut self, reply: &[u8], told: bool, actions: &mut Vec<Action>) {
         for _ in 0..self.order.len() {

@@ -367,6 +367,12 @@ fn poll(replica: &mut Replica, now: Timestamp, runtime: &mut Box<Runtime>) -> bo
     for _ in 0..POLLS_MAX {
         let polled = replica.group.with(|machine| {
             let (consumer, store) = machine.consumer_and_store(&runtime.name)?;
+            let outlet = &replica.outlet;
+            runtime.dispatcher.check_listeners(
+                consumer,
+                &mut |reply| outlet.has_interest(reply),
+                &mut actions,
+            );
             Some(runtime.dispatcher.poll(now, consumer, store, &mut actions))
         });
         more = match polled {
