@@ -18,3 +18,4 @@ pub mod outbound;
 pub mod pending;
 pub mod pool;
 pub mod registry;
+pub mod room;
