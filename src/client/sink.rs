@@ -189,12 +189,7 @@ impl Sink for ClientSink {
             locked.append_shared(shared);
             locked.append(2, |out| out.extend_from_slice(b"\r\n"));
         } else {
-            locked.append(line_len + body.len() + 2, |out| {
-                out.reserve(line_len + body.len() + 2);
-                line.append(out, sid);
-                out.extend_from_slice(body);
-                out.extend_from_slice(b"\r\n");
-            });
+            locked.append_message(line_len, |out| line.append(out, sid), body);
         }
         locked.count_delivered(1, body.len());
         let appended = locked.finish();

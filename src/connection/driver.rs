@@ -1,14 +1,14 @@
 //! A link's own task: reads, keeps time, writes what an in-place flush could not.
 //!
-//! Bytes are read into a buffer of the thread, not of the link; only an operation that has
+//! Bytes are read into a room of the thread, not of the link; only an operation that has
 //! not arrived whole is kept by the link. All complete operations of one read are handled
-//! before anything else happens, then the session flushes what it touched.
+//! before anything else happens, then the session flushes what it touched. Where large
+//! operations are of one length, reads are cut to a multiple of it: nothing is left over.
 //!
 //! Invariants: an idle link holds no read buffer; a body that was announced but not sent
 //! costs no more than twice what was sent; a session hears once that its link has ended,
 //! also when the task is dropped or panics, and nothing of the link stays behind then.
 
-use std::cell::RefCell;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -16,18 +16,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::ReadBuf;
 use tokio::time::{Instant, Sleep};
 
 use super::close::CloseReason;
 use super::link::Link;
+use super::room::{self, ROOM_BYTES};
 use crate::clock::{self, Monotonic};
 use crate::net::Reader;
 
-/// Room for one read, the thread's.
-const READ_BYTES: usize = 128 * 1024;
 /// The beginning of an operation is read through the thread's room until it is this long.
-const HELD_APART_BYTES: usize = READ_BYTES / 2;
+const HELD_APART_BYTES: usize = ROOM_BYTES / 2;
+/// To leave over less than this of an operation costs too little to be avoided.
+const LARGE_BYTES: usize = 4096;
 /// Room a longer operation gets at least at once.
 const HELD_STEP_BYTES: usize = 16 * 1024;
 /// How long a peer is given to take the last bytes and hang up.
@@ -35,10 +37,6 @@ const LINGER: Duration = Duration::from_millis(500);
 
 /// What is read and thrown away meanwhile; who goes on sending does not listen.
 const LINGER_BYTES: usize = 1 << 20;
-
-thread_local! {
-    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
 
 /// What a session made of the bytes it was given.
 #[derive(Clone, Copy, Debug)]
@@ -99,6 +97,8 @@ struct Driver<S: Session> {
     held: Vec<u8>,
     held_len: usize,
     need: usize,
+    /// The length of the last large operation that was left over; 0: there was none.
+    large: usize,
     waiting: bool,
     timer: Pin<Box<Sleep>>,
     timer_at: Monotonic,
@@ -134,6 +134,7 @@ pub fn drive<S: Session>(
         held: Vec::new(),
         held_len: 0,
         need: 0,
+        large: 0,
         waiting: false,
         timer_at,
         stalled_until: None,
@@ -326,7 +327,7 @@ impl<S: Session> Driver<S> {
             let result = if self.held_len >= HELD_APART_BYTES {
                 self.read_held(cx)
             } else {
-                self.read_scratch(cx)
+                self.read_room(cx)
             };
             match result {
                 Poll::Pending => return,
@@ -346,30 +347,29 @@ impl<S: Session> Driver<S> {
         cx.waker().wake_by_ref();
     }
 
-    /// Reads into the thread's buffer, behind what the link holds.
-    fn read_scratch(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<Read>> {
-        SCRATCH.with_borrow_mut(|scratch| {
-            if scratch.is_empty() {
-                scratch.resize(READ_BYTES, 0);
-            }
-            // Ask first: an idle poll must not copy.
-            let mut buf = ReadBuf::new(&mut scratch[self.held_len..]);
-            std::task::ready!(self.reader.poll_read(cx, &mut buf))?;
-            let (read, full) = (buf.filled().len(), buf.remaining() == 0);
-            if read == 0 {
-                return Poll::Ready(Ok(Read::End));
-            }
-            let len = self.held_len + read;
-            if len < self.need {
-                // Known to be too little: nobody looks at it again and again.
-                self.held.extend_from_slice(&scratch[self.held_len..len]);
-                self.held_len = len;
-            } else {
-                scratch[..self.held_len].copy_from_slice(&self.held[..self.held_len]);
-                self.consume(&scratch[..len]);
-            }
-            Poll::Ready(Ok(if full { Read::Full } else { Read::Some }))
-        })
+    /// Reads into the thread's room, behind what the link holds.
+    fn read_room(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<Read>> {
+        let mut room = room::take();
+        let end = room_end(self.large);
+        // Ask first: an idle poll must not copy.
+        let mut buf = ReadBuf::new(&mut room[self.held_len..end]);
+        let result = self.reader.poll_read(cx, &mut buf);
+        let (read, full) = (buf.filled().len(), buf.remaining() == 0);
+        if read == 0 {
+            room::give(room);
+            return result.map_ok(|()| Read::End);
+        }
+        let len = self.held_len + read;
+        if len < self.need {
+            // Known to be too little: nobody looks at it again and again.
+            self.held.extend_from_slice(&room[self.held_len..len]);
+            self.held_len = len;
+            room::give(room);
+        } else {
+            room[..self.held_len].copy_from_slice(&self.held[..self.held_len]);
+            room::lend(room, len, |data| self.consume(data));
+        }
+        Poll::Ready(Ok(if full { Read::Full } else { Read::Some }))
     }
 
     /// Reads a large operation into the link's own buffer, which grows as bytes arrive.
@@ -395,15 +395,18 @@ impl<S: Session> Driver<S> {
 
     /// Hands what the link holds to the session once more.
     fn again(&mut self) {
-        let held = std::mem::take(&mut self.held);
-        let len = std::mem::take(&mut self.held_len);
-        self.consume(&held[..len]);
+        let mut held = std::mem::take(&mut self.held);
+        held.truncate(std::mem::take(&mut self.held_len));
+        room::show(Bytes::from(held), |data| self.consume(data));
     }
 
     fn consume(&mut self, data: &[u8]) {
         let consumed = self.session.on_data(data);
         let rest = &data[consumed.taken..];
         self.need = consumed.need;
+        if (LARGE_BYTES..=ROOM_BYTES).contains(&self.need) {
+            self.large = self.need;
+        }
         self.held_len = rest.len();
         if rest.is_empty() {
             self.held = Vec::new();
@@ -434,9 +437,36 @@ impl<S: Session> Drop for Driver<S> {
     }
 }
 
+/// Where a read into the room ends: after as many operations of this length as there is
+/// room for. Never before half of it.
+const fn room_end(large: usize) -> usize {
+    match ROOM_BYTES.checked_rem(large) {
+        Some(rest) => ROOM_BYTES - rest,
+        None => ROOM_BYTES,
+    }
+}
+
 fn read_error(error: &std::io::Error) -> CloseReason {
     match error.kind() {
         std::io::ErrorKind::UnexpectedEof => CloseReason::ClientClosed,
         _ => CloseReason::ReadError,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_ends_with_an_operation_and_leaves_half_of_the_room_to_none() {
+        let check = |large: usize, expected: usize| assert_eq!(room_end(large), expected);
+        check(0, ROOM_BYTES);
+        check(4096, ROOM_BYTES);
+        check(16_406, 7 * 16_406);
+        check(ROOM_BYTES, ROOM_BYTES);
+        for large in LARGE_BYTES..=ROOM_BYTES {
+            let end = room_end(large);
+            assert!((HELD_APART_BYTES..=ROOM_BYTES).contains(&end) && end.is_multiple_of(large));
+        }
     }
 }

@@ -7,7 +7,8 @@
 //!
 //! Invariants: at most one thread writes to the socket; once `closed` is set nothing is
 //! appended, and what was appended before is still written unless the reason `cut` it;
-//! what blocks is counted in the server's total until it is written, cut or dropped.
+//! what blocks is counted in the server's total until it is written, cut or dropped, and
+//! holds no read buffer.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -24,11 +25,16 @@ use super::id::{ConnId, Kind};
 use super::outbound::Queue;
 use super::pending::PendingTotal;
 use super::pool;
+use super::room;
 use crate::clock::{self, Monotonic};
 use crate::net::{OwnedWire, Writer};
 
 /// A touched link is flushed at the latest when this much waits, or half of what may.
 const FLUSH_BYTES: usize = 128 * 1024;
+/// A larger body that this thread has just read is written from where it was read to.
+const LEND_BYTES_MIN: usize = 4096;
+/// So much is lent while another thread is writing what came before.
+const LEND_BEHIND_BYTES: usize = 64 * 1024;
 /// How often one in-place flush goes round before it leaves the rest to the owner.
 const FLUSH_ROUNDS_MAX: usize = 8;
 
@@ -346,6 +352,7 @@ impl Link {
 
     fn block(&self, inner: &mut Inner) {
         inner.blocked = true;
+        inner.queue.settle();
         inner.queue.shrink();
         inner.begin_window();
         self.count(inner);
@@ -539,6 +546,42 @@ impl Locked<'_> {
     /// Appends what `write` puts into the buffer; `len` is how much that will be.
     pub fn append(&mut self, len: usize, write: impl FnOnce(&mut Vec<u8>)) {
         self.inner.queue.append(len, write);
+    }
+
+    /// Appends a message: the line of `line_len` bytes that `line` writes, the body and
+    /// CRLF. A large body that stands in what this thread has just read is not copied if it
+    /// can be written at the end of the turn.
+    pub fn append_message(
+        &mut self,
+        line_len: usize,
+        line: impl FnOnce(&mut Vec<u8>),
+        body: &[u8],
+    ) {
+        if let Some(lent) = self.lent(body) {
+            self.append(line_len, line);
+            self.inner.queue.append_lent(lent);
+            return;
+        }
+        let len = line_len + body.len() + 2;
+        self.append(len, |out| {
+            out.reserve(len);
+            line(out);
+            out.extend_from_slice(body);
+            out.extend_from_slice(b"\r\n");
+        });
+    }
+
+    fn lent(&self, body: &[u8]) -> Option<Bytes> {
+        let inner = &*self.inner;
+        // Whoever is writing now may be at it for long: he is not given room after room.
+        let is_soon = !inner.flushing || inner.queue.bytes() < LEND_BEHIND_BYTES;
+        if body.len() < LEND_BYTES_MIN || inner.blocked || !is_soon {
+            return None;
+        }
+        match inner.writer.as_deref() {
+            Some(Writer::Tcp(_)) => room::slice_of(body),
+            Some(Writer::Owner) | None => None,
+        }
     }
 
     /// Appends a whole buffer, which is taken over if it is worth it.

@@ -19,3 +19,4 @@ pub mod pending;
 pub mod pool;
 pub mod registry;
 pub mod resident;
+pub mod room;

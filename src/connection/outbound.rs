@@ -1,11 +1,15 @@
 //! Bytes waiting to be written on one link, bounded.
 //!
 //! Small pieces are copied into the last buffer; a large body shared by many receivers is
-//! held by reference. Buffers come from the thread's pool and go back when written, so an
-//! idle link holds none.
+//! held by reference, and so is, until it has to wait, one that was lent ([`room`]).
+//! Buffers come from the thread's pool and go back when written, so an idle link holds
+//! none.
 //!
 //! Invariants: `bytes()` is the sum of what was appended and not yet taken off by
-//! [`Queue::advance`]; order is kept. Absent: sockets, locks.
+//! [`Queue::advance`]; order is kept; a settled queue has nothing that was lent. Absent:
+//! sockets, locks.
+//!
+//! [`room`]: super::room
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -21,19 +25,21 @@ const SHRINK_MIN_BYTES: usize = 1024;
 /// A smaller buffer is copied into the last one rather than taken over.
 const COPY_MAX_BYTES: usize = 8192;
 /// Slices of one vectored write.
-const SLICES_MAX: usize = 32;
+const SLICES_MAX: usize = 64;
 
 #[derive(Debug)]
 enum Chunk {
     Owned(Vec<u8>),
     Shared(Bytes),
+    /// A slice of a room that is waited for.
+    Lent(Bytes),
 }
 
 impl Chunk {
     fn as_slice(&self) -> &[u8] {
         match self {
             Chunk::Owned(bytes) => bytes,
-            Chunk::Shared(bytes) => bytes,
+            Chunk::Shared(bytes) | Chunk::Lent(bytes) => bytes,
         }
     }
 }
@@ -67,7 +73,10 @@ impl Queue {
         if self.tail.capacity() == 0 {
             self.tail = pool::take();
         } else if self.tail.len() + len > CHUNK_BYTES && !self.tail.is_empty() {
-            let full = std::mem::replace(&mut self.tail, pool::take());
+            let mut next = pool::take();
+            // As much again is likely, and to grow step by step copies it twice.
+            next.reserve(CHUNK_BYTES);
+            let full = std::mem::replace(&mut self.tail, next);
             self.older.push_back(Chunk::Owned(full));
         }
         pool::reserve(&mut self.tail, len);
@@ -93,12 +102,55 @@ impl Queue {
 
     /// Appends bytes by reference.
     pub fn append_shared(&mut self, bytes: Bytes) {
+        self.push(Chunk::Shared(bytes));
+    }
+
+    /// Appends bytes by reference that must not be held for long: see [`Queue::settle`].
+    pub fn append_lent(&mut self, bytes: Bytes) {
+        self.push(Chunk::Lent(bytes));
+    }
+
+    fn push(&mut self, chunk: Chunk) {
         if !self.tail.is_empty() {
             let full = std::mem::take(&mut self.tail);
             self.older.push_back(Chunk::Owned(full));
         }
-        self.bytes += bytes.len();
-        self.older.push_back(Chunk::Shared(bytes));
+        self.bytes += chunk.as_slice().len();
+        self.older.push_back(chunk);
+    }
+
+    /// Copies what was lent, and the small pieces around it, into buffers of its own.
+    pub fn settle(&mut self) {
+        let is_lent = |chunk: &Chunk| matches!(chunk, Chunk::Lent(_));
+        if !self.older.iter().any(is_lent) {
+            return;
+        }
+        let older = std::mem::take(&mut self.older);
+        let tail = Chunk::Owned(std::mem::take(&mut self.tail));
+        let mut skip = std::mem::take(&mut self.skip);
+        self.bytes = 0;
+        for chunk in older.into_iter().chain([tail]) {
+            match chunk {
+                Chunk::Lent(bytes) => self.append_copy(&bytes[skip..]),
+                Chunk::Owned(buffer) if buffer.len() - skip < COPY_MAX_BYTES => {
+                    self.append_copy(&buffer[skip..]);
+                    pool::give(buffer);
+                }
+                large => {
+                    self.push(large);
+                    // Only the first chunk has written bytes.
+                    self.skip += skip;
+                    self.bytes -= skip;
+                }
+            }
+            skip = 0;
+        }
+    }
+
+    fn append_copy(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.append(bytes.len(), |out| out.extend_from_slice(bytes));
+        }
     }
 
     /// The bytes as slices for one vectored write; `slices` is filled from the front.
@@ -153,7 +205,7 @@ impl Queue {
         if self.skip == self.tail.len() {
             self.skip = 0;
             pool::give(std::mem::take(&mut self.tail));
-            if self.older.capacity() > 64 {
+            if self.older.capacity() > 2 * SLICES_MAX {
                 self.older = VecDeque::new();
             }
         }
@@ -217,8 +269,10 @@ mod tests {
         Append(usize),
         Buffer(usize),
         Share(usize),
+        Lend(usize),
         Write(usize),
         Split,
+        Settle,
         Shrink,
     }
 
@@ -227,7 +281,9 @@ mod tests {
             (0usize..40_000).prop_map(Step::Append),
             (0usize..20_000).prop_map(Step::Buffer),
             (1usize..10_000).prop_map(Step::Share),
+            (1usize..40_000).prop_map(Step::Lend),
             (0usize..100_000).prop_map(Step::Write),
+            Just(Step::Settle),
             Just(Step::Split),
             Just(Step::Shrink),
         ];
@@ -279,6 +335,14 @@ mod tests {
                         let len = len.min(offered.len());
                         queue.advance(len);
                         model.drain(..len);
+                    }
+                    Step::Lend(len) => {
+                        queue.append_lent(Bytes::from(vec![next; len]));
+                        model.resize(model.len() + len, next);
+                    }
+                    Step::Settle => {
+                        queue.settle();
+                        prop_assert!(!queue.older.iter().any(|c| matches!(c, Chunk::Lent(_))));
                     }
                     Step::Shrink => queue.shrink(),
                     Step::Split => {

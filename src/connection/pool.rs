@@ -3,13 +3,20 @@
 //! Each thread keeps the buffers it got back, the last one first: the one that is still
 //! in the cache. Under load they have grown, at rest links hold none, and a thread that
 //! rests gives its own back too ([`rest`]): a kept buffer costs more than its size, since
-//! the allocator cannot return the neighbourhood it was cut from.
+//! the allocator cannot return the neighbourhood it was cut from. What a thread has no
+//! place for is kept for all: a receiver that is behind takes buffers on its publisher's
+//! thread and gives them back on its own.
 //!
-//! Invariants: a buffer handed out is empty; a thread keeps at most `KEPT_BYTES_MAX`; what
-//! nobody asked for between two rests is freed.
+//! Invariants: a buffer handed out is empty; a thread keeps at most `KEPT_BYTES_MAX`, all
+//! together `COMMON_BYTES_MAX` besides; what nobody asked for between two rests is freed;
+//! the common lock is taken only at a rest, and when the thread's own buffers have run out
+//! or over.
 
 use std::cell::RefCell;
 use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
 
 /// A write buffer is full at this size; more goes into the next. Larger ones would come
 /// from regions of 4 MiB in the allocator instead of 512 KiB, and one buffer that is in
@@ -17,6 +24,10 @@ use std::hint::black_box;
 pub const CHUNK_BYTES: usize = 64 * 1024;
 /// Capacity a thread keeps.
 const KEPT_BYTES_MAX: usize = 4 << 20;
+/// Capacity that is kept for all threads.
+const COMMON_BYTES_MAX: usize = 8 << 20;
+/// A smaller buffer is not worth the common lock.
+const COMMON_MIN_BYTES: usize = CHUNK_BYTES / 2;
 /// Capacity a fresh buffer begins with.
 const FIRST_BYTES: usize = 512;
 /// Rests after the last use in which memory is still collected: the allocator takes about
@@ -39,38 +50,85 @@ struct Pool {
     collections: u32,
 }
 
+impl Pool {
+    fn pop(&mut self) -> Option<Vec<u8>> {
+        let buffer = self.buffers.pop()?;
+        self.bytes -= buffer.capacity();
+        self.unused = self.unused.min(self.buffers.len());
+        Some(buffer)
+    }
+
+    /// Keeps `buffer` if there is room for it within `max`.
+    fn push(&mut self, buffer: Vec<u8>, max: usize) -> Option<Vec<u8>> {
+        let bytes = self.bytes + buffer.capacity();
+        if bytes > max {
+            return Some(buffer);
+        }
+        self.bytes = bytes;
+        self.buffers.push(buffer);
+        None
+    }
+
+    /// Frees what was not asked for since the last call; true if there was something.
+    fn drop_unused(&mut self) -> bool {
+        let some = self.unused > 0;
+        for buffer in self.buffers.drain(..self.unused) {
+            self.bytes -= buffer.capacity();
+        }
+        self.unused = self.buffers.len();
+        if self.buffers.is_empty() {
+            self.buffers = Vec::new();
+        }
+        some
+    }
+}
+
+static COMMON: Mutex<Pool> = Mutex::new(Pool {
+    buffers: Vec::new(),
+    bytes: 0,
+    unused: 0,
+    collections: 0,
+});
+/// Whether there may be something in `COMMON`: only a hint.
+static HAS_COMMON: AtomicBool = AtomicBool::new(false);
+
 thread_local! {
     static POOL: RefCell<Pool> = RefCell::default();
 }
 
 /// An empty buffer.
 pub fn take() -> Vec<u8> {
-    POOL.with_borrow_mut(|pool| match pool.buffers.pop() {
-        Some(buffer) => {
-            pool.bytes -= buffer.capacity();
-            pool.unused = pool.unused.min(pool.buffers.len());
-            buffer
-        }
-        None => {
-            pool.collections = COLLECTIONS;
+    POOL.with_borrow_mut(Pool::pop)
+        .or_else(take_common)
+        .unwrap_or_else(|| {
+            collect_soon();
             Vec::with_capacity(FIRST_BYTES)
-        }
-    })
+        })
 }
 
-/// Takes a buffer back; frees it if it is too large or the pool is full.
+fn take_common() -> Option<Vec<u8>> {
+    if !HAS_COMMON.load(Ordering::Relaxed) {
+        return None;
+    }
+    let mut common = COMMON.lock();
+    let buffer = common.pop();
+    HAS_COMMON.store(!common.buffers.is_empty(), Ordering::Relaxed);
+    buffer
+}
+
+/// Takes a buffer back; frees it if it is too large or the pools are full.
 pub fn give(mut buffer: Vec<u8>) {
     let capacity = buffer.capacity();
     if capacity == 0 || capacity > 2 * CHUNK_BYTES {
         return;
     }
     buffer.clear();
-    POOL.with_borrow_mut(|pool| {
-        if pool.bytes + capacity <= KEPT_BYTES_MAX {
-            pool.bytes += capacity;
-            pool.buffers.push(buffer);
-        }
-    });
+    let over = POOL.with_borrow_mut(|pool| pool.push(buffer, KEPT_BYTES_MAX));
+    if let Some(over) = over.filter(|_| capacity >= COMMON_MIN_BYTES) {
+        let over = COMMON.lock().push(over, COMMON_BYTES_MAX);
+        HAS_COMMON.store(true, Ordering::Relaxed);
+        drop(over);
+    }
 }
 
 /// Room for `len` more bytes. Up to a full buffer capacities are powers of two: the
@@ -95,14 +153,10 @@ pub fn collect_soon() {
 /// Frees what this thread has not needed since the last call. For each thread that has
 /// links, once in a while, also and above all when it has nothing else to do.
 pub fn rest() {
+    let common = HAS_COMMON.load(Ordering::Relaxed) && COMMON.lock().drop_unused();
     let collect = POOL.with_borrow_mut(|pool| {
-        for buffer in pool.buffers.drain(..pool.unused) {
-            pool.bytes -= buffer.capacity();
+        if pool.drop_unused() || common {
             pool.collections = COLLECTIONS;
-        }
-        pool.unused = pool.buffers.len();
-        if pool.buffers.is_empty() {
-            pool.buffers = Vec::new();
         }
         let collect = pool.collections > 0;
         pool.collections = pool.collections.saturating_sub(1);
@@ -136,14 +190,21 @@ mod tests {
     }
 
     #[test]
-    fn the_pool_is_bounded() {
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "another thread's pool is looked at"
+    )]
+    fn pools_are_bounded_and_what_is_over_is_everybodys() {
         for _ in 0..1000 {
             give(Vec::with_capacity(CHUNK_BYTES));
         }
-        let kept = POOL.with_borrow(|pool| pool.bytes);
-        assert!(kept <= KEPT_BYTES_MAX, "{kept}");
+        assert_eq!(kept().1, KEPT_BYTES_MAX);
+        assert!(COMMON.lock().bytes <= COMMON_BYTES_MAX);
         give(Vec::with_capacity(10 * CHUNK_BYTES));
-        assert_eq!(POOL.with_borrow(|pool| pool.bytes), kept);
+        assert_eq!(kept().1, KEPT_BYTES_MAX);
+        // Other tests take and give, too.
+        let found = std::thread::spawn(|| (0..1000).any(|_| take().capacity() >= CHUNK_BYTES));
+        assert!(found.join().expect("no fault"));
     }
 
     fn kept() -> (usize, usize) {

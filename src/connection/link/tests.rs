@@ -1,6 +1,7 @@
 //! Links under many hands: threads append, flush and close while the owner drains.
 #![allow(clippy::disallowed_methods, reason = "tests open their own sockets")]
 
+use std::future::poll_fn;
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::pin::Pin;
@@ -15,7 +16,7 @@ use super::*;
 use crate::connection::driver::{self, Consumed, DriverOptions, Next, Session};
 use crate::connection::resident;
 use crate::entropy::Random;
-use crate::net::Wire;
+use crate::net::{Reader, Wire};
 use crate::tasks::Shards;
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -314,6 +315,67 @@ fn push(link: &Arc<Link>) -> bool {
 
 fn fill(link: &Arc<Link>) {
     wait_for("a full socket", || push(link));
+}
+
+/// A link that nobody drives.
+async fn undriven() -> (Reader, Arc<Link>, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let peer = TcpStream::connect(listener.local_addr().expect("bound")).expect("connect");
+    peer.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+    let (ours, address) = listener.accept().expect("accept");
+    ours.set_nonblocking(true).expect("nonblocking");
+    let stream = tokio::net::TcpStream::from_std(ours).expect("a runtime");
+    stream.writable().await.expect("open");
+    let (reader, writer) = Wire::Tcp(stream).split();
+    let options = WriteOptions {
+        pending_max: usize::MAX,
+        total: Arc::new(PendingTotal::new(usize::MAX)),
+    };
+    let link = Link::new(ConnId(1), Kind::Client, address, writer, options);
+    (reader, link, peer)
+}
+
+#[tokio::test]
+async fn what_was_lent_is_written_in_place_or_copied_when_it_has_to_wait() {
+    const BODY: usize = 20_000;
+    let (reader, link, mut peer) = undriven().await;
+    let message = |name: u8| {
+        let mut read = room::take();
+        let at = read.as_ptr();
+        read[..BODY].fill(name);
+        read[BODY..BODY + 2].copy_from_slice(b"\r\n");
+        room::lend(read, BODY + 2, |data| {
+            let mut locked = link.lock().expect("open");
+            let is_lent = locked.lent(&data[..BODY]).is_some();
+            assert_eq!(is_lent, !locked.inner.blocked);
+            locked.append_message(2, |out| out.extend_from_slice(b"> "), &data[..BODY]);
+            locked.finish();
+            link.flush();
+        });
+        let next = room::take();
+        assert_eq!(next.as_ptr(), at, "nobody refers to the room");
+        room::give(next);
+    };
+    let mut count = 0;
+    while !link.is_blocked() {
+        message(count as u8);
+        count += 1;
+    }
+    message(count as u8);
+    let received = thread::spawn(move || {
+        for seq in 0..=count {
+            let mut line = vec![0; BODY + 4];
+            peer.read_exact(&mut line).expect("written");
+            let is_whole = line.starts_with(b"> ") && line.ends_with(b"\r\n");
+            assert!(is_whole && line[2..BODY + 2].iter().all(|byte| *byte == seq as u8));
+        }
+    });
+    while link.pending_bytes() > 0 {
+        let ready = poll_fn(|cx| reader.poll_write_ready(cx)).await;
+        ready.expect("open");
+        link.unblock();
+    }
+    received.join().expect("all of it");
 }
 
 fn check_late(setup: Setup) {
