@@ -30,7 +30,13 @@ impl Dispatcher {
         let seq = subject.stream_seq;
         let state = consumer.state();
         let policy = consumer.config().ack_policy;
-        let known = policy != AckPolicy::None && seq <= state.delivered().stream;
+        if policy == AckPolicy::None {
+            return Acked {
+                command: None,
+                answer: Answer::None,
+            };
+        }
+        let known = seq <= state.delivered().stream;
         let is_pending = state.pending().contains_key(&seq);
         let is_open = is_pending
             || state.exhausted().contains(&seq)

@@ -56,7 +56,8 @@ impl Dispatcher {
         }
     }
 
-    /// A proposed delivery came to nothing.
+    /// A proposed delivery came to nothing. Only for [`Kind::Deliver`]: of other commands
+    /// nothing is under way.
     pub fn on_dropped(&mut self, now: Timestamp, consumer: &Consumer, actions: &mut Vec<Action>) {
         self.on_delivered(now, consumer, &[], actions);
     }
