@@ -139,7 +139,7 @@ fn play(wal: &Wal, writes: &[Write], issued: &AtomicU64, acked: &Arc<AtomicU64>)
         let (tell, told) = mpsc::channel();
         let (open, opened) = mpsc::channel::<()>();
         let acked = Arc::clone(acked);
-        let holds = number % 5 == 0;
+        let holds = number.is_multiple_of(5);
         let done: Done = Box::new(move |result| {
             if result.is_ok() {
                 acked.fetch_max(number, Ordering::SeqCst);
@@ -150,7 +150,7 @@ fn play(wal: &Wal, writes: &[Write], issued: &AtomicU64, acked: &Arc<AtomicU64>)
             }
         });
         issued.store(number, Ordering::SeqCst);
-        let is_quiet = number % 3 == 0 && writer::is_lazy(write, None);
+        let is_quiet = number.is_multiple_of(3) && writer::is_lazy(write, None);
         let done = (!is_quiet || holds).then_some(done);
         let waits = done.is_some();
         if wal.write(write.clone(), done).is_err() {
@@ -199,7 +199,7 @@ fn groups_of(started: &Started) -> Groups {
     groups
 }
 
-/// Recovers, twice: once more after losing everything that was not synced meanwhile.
+/// Recovers, and often once more after losing everything that was not synced meanwhile.
 fn check_crash(disk: &SimVfs, survival: Survival, states: &[Groups], from: u64, to: u64) {
     let crashed = disk.after_crash(survival);
     let started = recover(&crashed).expect("recovers");
@@ -214,6 +214,10 @@ fn check_crash(disk: &SimVfs, survival: Survival, states: &[Groups], from: u64, 
         is_allowed,
         "{survival:?} between {from} and {to}: {report:?} {found:#?}"
     );
+    let is_sampled = (from + crashed.calls()).is_multiple_of(4);
+    if !is_sampled {
+        return;
+    }
     let again = crashed.after_crash(Survival::Nothing);
     let again = recover(&again).expect("recovers again");
     assert_eq!(
@@ -262,9 +266,9 @@ fn played(writes: &[Write]) -> (SimVfs, Vec<Point>) {
 
 #[test]
 fn a_power_cut_at_every_call_loses_nothing() {
-    let (writes, states) = script(1, 420);
+    let (writes, states) = script(1, 300);
     let (_, points) = played(&writes);
-    assert!(points.len() > 600, "{} points", points.len());
+    assert!(points.len() > 400, "{} points", points.len());
     let checked = AtomicU64::new(0);
     std::thread::scope(|scope| {
         for half in 0..2 {
@@ -320,8 +324,8 @@ fn bytes_to_flip(disk: &SimVfs) -> Vec<(PathBuf, u64)> {
         for page in disk.pages(&path) {
             let number = page / page::PAGE as u64;
             let chosen = |at: &u64| {
-                let in_header = *at < 160 && at % 8 == number % 8;
-                in_header || at % 512 == 508 + number % 4 || at % 1021 == number
+                let in_header = *at < 160 && at % 16 == number % 16;
+                in_header || at % 1024 == 508 + number % 4 || at % 1021 == number
             };
             let places = (0..page::PAGE as u64).filter(chosen);
             bytes.extend(places.map(|at| (path.clone(), page + at)));
@@ -414,7 +418,7 @@ fn a_flipped_bit_is_never_taken_for_truth_or_absence() {
         }
     });
     let (flipped, told) = (flipped.into_inner(), told.into_inner());
-    assert!(flipped > 1500 && told > flipped / 20, "{told} of {flipped}");
+    assert!(flipped > 800 && told > flipped / 20, "{told} of {flipped}");
 }
 
 #[test]
@@ -462,7 +466,7 @@ fn is_tail(disk: &SimVfs, name: &str, page: u64) -> bool {
         .and_then(|number| number.parse().ok());
     let mut scan = scan::Scan::new(number.expect("a number"), &*file, &path, 0).expect("scans");
     let mut last = 0;
-    while let Some(found) = scan.next().expect("scans") {
+    while let Some(found) = scan.next_batch().expect("scans") {
         last = found.offset;
     }
     page >= last

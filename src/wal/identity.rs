@@ -50,6 +50,9 @@ impl DataDir {
     /// identity and no copy of it can be read.
     pub fn open(vfs: &dyn Vfs, path: &Path) -> Result<DataDir, Error> {
         vfs.create_dir_all(path)?;
+        if let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty()) {
+            vfs.sync_dir(above)?;
+        }
         let lock = vfs
             .lock(&path.join("lock"))
             .map_err(|err| match err.kind() {

@@ -73,6 +73,9 @@ pub struct Started {
 /// When the disk refuses, or a later version wrote the log.
 pub fn recover(vfs: &Arc<dyn Vfs>, dir: &Path, options: &Options) -> Result<Recovered, Error> {
     vfs.create_dir_all(dir)?;
+    if let Some(above) = dir.parent().filter(|above| !above.as_os_str().is_empty()) {
+        vfs.sync_dir(above)?; // segments are lost with a directory nobody finds
+    }
     let names = vfs.list(dir)?;
     let names: Vec<Name> = names.iter().filter_map(|name| Name::parse(name)).collect();
     let next = names.iter().map(|name| name.number()).max().unwrap_or(0) + 1;
@@ -95,7 +98,7 @@ pub fn recover(vfs: &Arc<dyn Vfs>, dir: &Path, options: &Options) -> Result<Reco
     for (number, (path, file)) in files {
         let mut is_used = false;
         let mut scan = Scan::new(number, &*file, &path, chain.last_seq())?;
-        while let Some(found) = scan.next()? {
+        while let Some(found) = scan.next_batch()? {
             if found.seq >= oldest {
                 is_used = true;
                 chain.add(found, &path)?;
@@ -125,7 +128,7 @@ fn oldest_seq(files: &BTreeMap<u64, (PathBuf, Arc<dyn File>)>) -> Result<u64, Er
     for (number, (path, file)) in files.iter().rev() {
         let mut oldest = None;
         let mut scan = Scan::new(*number, &**file, path, 0)?;
-        while let Some(found) = scan.next()? {
+        while let Some(found) = scan.next_batch()? {
             let head = found.head.filter(|_| found.is_whole);
             oldest = oldest.max(head.map(|head| head.oldest));
         }

@@ -89,7 +89,7 @@ impl<'a> Scan<'a> {
     ///
     /// # Errors
     /// When the disk refuses, or a later version wrote it.
-    pub fn next(&mut self) -> Result<Option<Found>, Error> {
+    pub fn next_batch(&mut self) -> Result<Option<Found>, Error> {
         while self.later.is_empty() && self.at < self.len {
             match self.batch()? {
                 Some(found) => self.later.push(found),

@@ -114,7 +114,7 @@ proptest! {
             let marks = [place.vote, place.committed, place.purged];
             let all = marks.into_iter().flatten().chain(place.entries.values().copied());
             prop_assert_eq!(known.pinned, all.min());
-            for segment in known.pinned {
+            if let Some(segment) = known.pinned {
                 prop_assert!(index.pins[&segment].contains(group));
             }
         }
