@@ -15,6 +15,7 @@ use super::delivery;
 use super::handle::StreamHandle;
 use super::usage::Usage;
 use crate::account::limits::JetStreamLimits;
+use crate::api_error::{ApiError, table};
 use crate::pubsub::accounts::Account;
 use crate::pubsub::interest::Observer;
 use crate::pubsub::subscription::Subscription;
@@ -28,6 +29,10 @@ pub struct AccountStreams {
     pub limits: RwLock<JetStreamLimits>,
     /// What it uses.
     pub usage: Usage,
+    /// What all accounts use.
+    server: Arc<Usage>,
+    /// What all may use, in memory and on disk.
+    server_max: (u64, u64),
     streams: RwLock<BTreeMap<Arc<str>, Arc<StreamHandle>>>,
     watched: Mutex<HashMap<Box<str>, Vec<Watch>>>,
 }
@@ -41,14 +46,42 @@ struct Watch {
 
 impl AccountStreams {
     /// An account without streams.
-    pub fn new(account: Arc<Account>, limits: JetStreamLimits) -> Arc<AccountStreams> {
+    pub fn new(
+        account: Arc<Account>,
+        limits: JetStreamLimits,
+        server: Arc<Usage>,
+        server_max: (u64, u64),
+    ) -> Arc<AccountStreams> {
         Arc::new(AccountStreams {
             account,
+            server,
+            server_max,
             limits: RwLock::new(limits),
             usage: Usage::default(),
             streams: RwLock::default(),
             watched: Mutex::default(),
         })
+    }
+
+    /// Why the account's streams of a kind take no more, if they do not.
+    pub fn is_full(&self, in_memory: bool) -> Option<ApiError> {
+        let limits = *self.limits.read();
+        let of_kind = |(memory, storage): (u64, u64)| if in_memory { memory } else { storage };
+        let max = match in_memory {
+            true => limits.memory_bytes_max,
+            false => limits.storage_bytes_max,
+        };
+        if max.is_some_and(|max| of_kind(self.usage.bytes()) >= max) {
+            return Some(ApiError::of(&table::ACCOUNT_RESOURCES_EXCEEDED));
+        }
+        let is_full = of_kind(self.server.bytes()) >= of_kind(self.server_max);
+        is_full.then(|| ApiError::of(&table::INSUFFICIENT_RESOURCES))
+    }
+
+    /// A stream has grown or shrunk by so many bytes.
+    pub fn add_usage(&self, in_memory: bool, bytes: i64) {
+        self.usage.add(in_memory, bytes);
+        self.server.add(in_memory, bytes);
     }
 
     /// The stream of that name.

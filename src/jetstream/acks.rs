@@ -39,6 +39,16 @@ pub fn answer(replica: &mut Replica, reply: &[u8], result: Result<Outcome, Propo
     replica.text = text;
 }
 
+/// Tells a publisher that his message is not stored.
+pub fn refuse(replica: &mut Replica, reply: &[u8], error: &ApiError) {
+    if reply.is_empty() || replica.is_silent() {
+        return;
+    }
+    let mut text = Vec::new();
+    refused(&mut text, &replica.handle.name, None, error);
+    replica.outlet.publish(reply, b"", b"", &text);
+}
+
 /// Writes the answer to a stored message, or to one that was stored before.
 pub fn stored(out: &mut Vec<u8>, stream: &str, domain: Option<&str>, seq: Seq, duplicate: bool) {
     out.extend_from_slice(b"{\"stream\":\"");

@@ -14,6 +14,7 @@ use super::replica::{Replica, Waiter};
 use super::subjects::Target;
 use crate::clock::Timestamp;
 use crate::consumer::ack::AckSubject;
+use crate::consumer::command::Command;
 use crate::consumer::dispatch::Answer;
 use bytes::Bytes;
 
@@ -75,9 +76,10 @@ pub fn on_flow_reply(replica: &mut Replica, now: Timestamp, incoming: &Incoming)
 }
 
 /// The waiter of a consumer's command.
-pub fn waiter(name: &Arc<str>, reply: Bytes) -> Waiter {
+pub fn waiter(name: &Arc<str>, reply: Bytes, command: &Command) -> Waiter {
     Waiter::Consumer {
         name: Arc::clone(name),
         reply,
+        is_delivery: matches!(command, Command::Deliver(_)),
     }
 }

@@ -278,7 +278,7 @@ pub fn command(
     replica.submit_with(
         command,
         Box::new(move |replica, result| {
-            on_outcome(replica, &owned, &Bytes::new(), result);
+            on_outcome(replica, &owned, &Bytes::new(), false, result);
             then(replica);
         }),
     );
@@ -289,6 +289,7 @@ pub fn on_outcome(
     replica: &mut Replica,
     name: &str,
     reply: &Bytes,
+    is_delivery: bool,
     result: Result<Outcome, ProposeError>,
 ) {
     let now = crate::clock::now();
@@ -301,8 +302,9 @@ pub fn on_outcome(
                 Ok(Answer::Consumer(outcome)) => {
                     dispatcher.on_applied(now, consumer, outcome, actions);
                 }
-                // A delivery that came to nothing. (The order of outcomes is that of proposals.)
-                Ok(_) | Err(_) => dispatcher.on_dropped(now, consumer, actions),
+                // Outcomes come in the order of proposals, so it is known which it was.
+                Ok(_) | Err(_) if is_delivery => dispatcher.on_dropped(now, consumer, actions),
+                Ok(_) | Err(_) => {}
             }
         },
     );
@@ -435,10 +437,11 @@ fn submit(
     reply: Bytes,
 ) {
     if !runtime.is_local {
-        let waiter = consumer_inbox::waiter(&runtime.name, reply);
+        let waiter = consumer_inbox::waiter(&runtime.name, reply, &command);
         let name = runtime.name.to_string();
         return replica.submit(Command::Consumer { name, command }, waiter);
     }
+    let is_delivery = matches!(command, ConsumerCommand::Deliver(_));
     let mut actions = Vec::new();
     replica.group.with(|machine| {
         let applied = machine.apply_local(now, &runtime.name, command);
@@ -451,7 +454,12 @@ fn submit(
                     .dispatcher
                     .on_applied(now, consumer, outcome, &mut actions);
             }
-            Ok(None) | Err(_) => runtime.dispatcher.on_dropped(now, consumer, &mut actions),
+            Ok(None) | Err(_) if is_delivery => {
+                runtime
+                    .dispatcher
+                    .on_dropped(now, consumer, &mut actions);
+            }
+            Ok(None) | Err(_) => {}
         }
     });
     for action in actions {

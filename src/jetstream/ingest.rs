@@ -79,6 +79,9 @@ pub fn on_publish(replica: &mut Replica, incoming: Incoming) {
         payload,
         ..
     } = incoming;
+    if let Some(error) = replica.full().cloned() {
+        return acks::refuse(replica, &reply, &error);
+    }
     let subject = match replica.transformed(&subject) {
         Some(transformed) => Bytes::from(transformed),
         None => subject,

@@ -31,6 +31,7 @@ use super::mailbox::{Event, Incoming, Purpose};
 use super::origin::Origin;
 use super::outlet::Outlet;
 use super::{acks, consumer_inbox, direct_get, ingest, republish, timers};
+use crate::api_error::ApiError;
 use crate::clock::{self, Timestamp};
 use crate::consumer;
 use crate::entropy::Random;
@@ -72,6 +73,8 @@ pub enum Waiter {
         name: Arc<str>,
         /// Where a double ack is answered, or empty.
         reply: Bytes,
+        /// Messages are sent when it is applied.
+        is_delivery: bool,
     },
     /// Somebody else.
     Then(Then),
@@ -111,6 +114,8 @@ pub struct Replica {
     batch: Batch,
     in_flight: FuturesOrdered<Proposal>,
     is_ticking: bool,
+    /// Why nothing is stored at present, by the limits of account and server.
+    full: Option<ApiError>,
     stopping: bool,
 }
 
@@ -164,6 +169,7 @@ impl Replica {
             rules: Rules::of(&handle.config()),
             random,
             is_ticking: false,
+            full: None,
             handle,
             group,
             outlet,
@@ -231,6 +237,11 @@ impl Replica {
         let (transform, headers_only) = self.rules.republish.as_ref()?;
         let subject = transform.apply(subject, &mut |below| random.below(below))?;
         Some((subject, *headers_only))
+    }
+
+    /// Why nothing is stored at present; limits are looked at after each entry.
+    pub fn full(&self) -> Option<&ApiError> {
+        self.full.as_ref()
     }
 
     /// Tells the account of something.
@@ -373,9 +384,11 @@ impl Replica {
         match waiter {
             Waiter::Nobody => {}
             Waiter::Publisher { reply } => acks::answer(self, &reply, result),
-            Waiter::Consumer { name, reply } => {
-                super::delivery::on_outcome(self, &name, &reply, result);
-            }
+            Waiter::Consumer {
+                name,
+                reply,
+                is_delivery,
+            } => super::delivery::on_outcome(self, &name, &reply, is_delivery, result),
             Waiter::Then(then) => then(self, result),
         }
     }
@@ -395,7 +408,8 @@ impl Replica {
     fn refresh(&mut self) {
         let handle = Arc::clone(&self.handle);
         let bytes = self.group.with(|machine| handle.refresh(machine));
-        self.site.usage.add(self.rules.in_memory, bytes);
+        self.site.add_usage(self.rules.in_memory, bytes);
+        self.full = self.site.is_full(self.rules.in_memory);
     }
 }
 

@@ -222,6 +222,9 @@ impl Streams {
         }));
         // The task ends by itself; its panic was told where it happened.
         let _ = running.task.await;
+        let (_, bytes) = handle.usage();
+        let in_memory = handle.config().storage == Storage::Memory;
+        site.add_usage(in_memory, bytes.cast_signed().wrapping_neg());
         site.remove(&handle.name);
         if forget && let Err(error) = self.groups.drop_group(handle.group).await {
             tracing::error!(stream = &*handle.name, err = %error, "forget a stream's log");

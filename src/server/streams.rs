@@ -19,6 +19,7 @@ use crate::jetstream::account::AccountStreams;
 use crate::jetstream::mailbox::Limits;
 use crate::jetstream::meta_group::{Meta, MetaError};
 use crate::jetstream::streams::{self, Streams};
+use crate::jetstream::usage::Usage;
 use crate::jetstream::{self, JetStream, subscriptions};
 use crate::pubsub::accounts::Accounts;
 use crate::raft::group;
@@ -156,12 +157,17 @@ pub(super) async fn start(
         streams,
         meta,
     );
+    let usage = Arc::<Usage>::default();
+    let maxima = (
+        jetstream.options.memory_bytes_max,
+        jetstream.options.storage_bytes_max,
+    );
     let (queue, task) = jetstream.answer_requests();
     for (name, limits) in accounts_with_streams(options) {
         let Some(account) = accounts.get(&name) else {
             continue;
         };
-        let site = AccountStreams::new(Arc::clone(&account), limits);
+        let site = AccountStreams::new(Arc::clone(&account), limits, Arc::clone(&usage), maxima);
         account.interest.observe(Arc::clone(&site) as _);
         subscriptions::subscribe(&site, &queue);
         jetstream.streams.add_account(site);
