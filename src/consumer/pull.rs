@@ -343,7 +343,11 @@ impl Pulls {
         is_heard: &mut dyn FnMut(&[u8]) -> bool,
     ) -> Vec<Bytes> {
         let (mut gone, mut served) = (Vec::new(), 0);
-        for waiting in self.order.iter().filter_map(|slot| self.slots[*slot].as_ref()) {
+        for waiting in self
+            .order
+            .iter()
+            .filter_map(|slot| self.slots[*slot].as_ref())
+        {
             if served >= messages {
                 break;
             }

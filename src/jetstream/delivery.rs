@@ -455,9 +455,7 @@ fn submit(
                     .on_applied(now, consumer, outcome, &mut actions);
             }
             Ok(None) | Err(_) if is_delivery => {
-                runtime
-                    .dispatcher
-                    .on_dropped(now, consumer, &mut actions);
+                runtime.dispatcher.on_dropped(now, consumer, &mut actions);
             }
             Ok(None) | Err(_) => {}
         }

@@ -39,6 +39,7 @@ pub mod usage;
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -49,7 +50,10 @@ use self::meta_group::Meta;
 use self::streams::Streams;
 use self::subscriptions::{Queue, Request};
 use crate::api_error::{ApiError, table};
+use crate::clock;
 use crate::consumer;
+use crate::entropy::Random;
+use crate::nuid::Nuid;
 use crate::pubsub::internal;
 use crate::stream::command::Command;
 use crate::stream::config::{Config, Storage};
@@ -89,6 +93,7 @@ pub struct JetStream {
     meta: Meta,
     /// One stream is made or changed at a time, so that rules about others hold.
     changing: tokio::sync::Mutex<()>,
+    ids: Mutex<Nuid>,
 }
 
 impl JetStream {
@@ -99,6 +104,7 @@ impl JetStream {
             streams,
             meta,
             changing: tokio::sync::Mutex::default(),
+            ids: Mutex::new(Nuid::new(Random::from_system())),
         })
     }
 
@@ -152,10 +158,30 @@ impl JetStream {
         };
         let text = api::answer(&context).await;
         site.usage.note_request(text.is_error);
+        if text.is_audited {
+            self.audit(&site, request, &text.json);
+        }
         if !request.reply.is_empty() {
             let answer = text.json.as_bytes();
             internal::publish(&site.account, &request.reply, "", None, answer);
         }
+    }
+
+    /// Tells whoever listens what was asked and answered.
+    fn audit(&self, site: &AccountStreams, request: &Request, response: &str) {
+        let client = serde_json::json!({
+            "acc": &*request.account,
+            "id": request.origin.0,
+            "server": self.options.server_name,
+        });
+        let advisory = Advisory::ApiAudit {
+            server: self.options.server_name.clone(),
+            client,
+            subject: request.subject.clone(),
+            request: String::from_utf8_lossy(&request.body).into_owned(),
+            response: response.to_owned(),
+        };
+        advisory.publish(&site.account, &mut self.ids.lock(), clock::now(), None);
     }
 
     /// What a new stream of the account may ask for.

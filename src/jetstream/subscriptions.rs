@@ -11,7 +11,9 @@ use super::account::AccountStreams;
 use super::handle::StreamHandle;
 use super::mailbox::Purpose;
 use super::subjects::Target;
+use crate::api_error::{ApiError, table};
 use crate::connection::id::ConnId;
+use crate::pubsub::accounts::Account;
 use crate::pubsub::internal;
 use crate::pubsub::message::Message;
 use crate::pubsub::subscription::Subscription;
@@ -50,6 +52,25 @@ pub fn subscribe(site: &Arc<AccountStreams>, api: &Arc<Queue>) -> Vec<Arc<Subscr
         .into_iter()
         .filter_map(subscribe)
         .collect()
+}
+
+/// Subscribes an account that may have no streams: it is told so.
+pub fn subscribe_without(account: &Arc<Account>) -> Option<Arc<Subscription>> {
+    let weak = Arc::downgrade(account);
+    let handler = move |message: &Message<'_>, _: &mut _| {
+        let Some(account) = weak.upgrade().filter(|_| !message.reply.is_empty()) else {
+            return false;
+        };
+        let error = ApiError::of(&table::NOT_ENABLED_FOR_ACCOUNT);
+        let answer = serde_json::json!({
+            "type": "io.nats.jetstream.api.v1.account_info_response",
+            "error": error,
+        });
+        let reply = String::from_utf8_lossy(message.reply);
+        internal::publish(&account, &reply, "", None, answer.to_string().as_bytes());
+        true
+    };
+    internal::subscribe(account, "$JS.API.INFO", Box::new(handler))
 }
 
 /// Takes one message; whether somebody did.

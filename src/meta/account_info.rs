@@ -109,6 +109,6 @@ mod tests {
         let info: AccountInfo = serde_json::from_str(captured).expect("an answer");
         assert_eq!(json::text(&info), captured);
         let unlimited = json::text(&AccountInfo::default());
-        assert!(unlimited.contains(r#""max_memory":-1"#) && unlimited.contains(r#""level":5"#));
+        assert!(unlimited.contains(r#""max_memory":-1"#) && unlimited.contains(r#""level":1"#));
     }
 }

@@ -172,6 +172,12 @@ pub(super) async fn start(
         subscriptions::subscribe(&site, &queue);
         jetstream.streams.add_account(site);
     }
+    for account in accounts.all() {
+        let has_streams = jetstream.streams.account(&account.name).is_some();
+        if !has_streams && *account.name != *account::SYSTEM {
+            subscriptions::subscribe_without(&account);
+        }
+    }
     jetstream.start_streams().await;
     Ok(Some(Started {
         _data_dir: data_dir,
@@ -191,7 +197,10 @@ fn own_directory(vfs: &dyn Vfs, directory: &Path) -> Result<DataDir, StreamsErro
     let mut data_dir = DataDir::open(vfs, directory).map_err(failed)?;
     if data_dir.identity().is_none() {
         let cluster = u64::from_le_bytes(entropy::secret_bytes());
-        let identity = wal::identity::Identity { cluster, node: NODE };
+        let identity = wal::identity::Identity {
+            cluster,
+            node: NODE,
+        };
         data_dir.assign(vfs, identity).map_err(failed)?;
     }
     Ok(data_dir)

@@ -13,6 +13,7 @@ use crate::consumer::config::Config as ConsumerConfig;
 use crate::consumer::metadata;
 use crate::jetstream::replica::Replica;
 use crate::store::State;
+use crate::store::message::Seq;
 use crate::stream::config::Config;
 use crate::subject::filters::Filters;
 
@@ -107,10 +108,15 @@ fn shown_state(state: &State, consumers: u64) -> Map<String, Value> {
         0 => ZERO_TIME.to_owned(),
         _ => time.to_rfc3339(),
     };
+    // A stream that never had a message shows no first sequence.
+    let first = match state.last_seq {
+        Seq::NONE if state.first_seq <= Seq(1) => Seq::NONE,
+        _ => state.first_seq,
+    };
     let mut shown = fields(&json!({
         "messages": state.messages,
         "bytes": state.bytes,
-        "first_seq": state.first_seq.0,
+        "first_seq": first.0,
         "first_ts": time(state.first_time),
         "last_seq": state.last_seq.0,
         "last_ts": time(state.last_time),
