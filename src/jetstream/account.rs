@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
+use super::ServerLimits;
 use super::delivery;
 use super::handle::StreamHandle;
 use super::usage::Usage;
@@ -29,12 +30,18 @@ pub struct AccountStreams {
     pub limits: RwLock<JetStreamLimits>,
     /// What it uses.
     pub usage: Usage,
-    /// What all accounts use.
-    server: Arc<Usage>,
-    /// What all may use, in memory and on disk.
-    server_max: (u64, u64),
+    server: Server,
     streams: RwLock<BTreeMap<Arc<str>, Arc<StreamHandle>>>,
     watched: Mutex<HashMap<Box<str>, Vec<Watch>>>,
+}
+
+/// What all accounts share.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// What all accounts use.
+    pub usage: Arc<Usage>,
+    /// What all may use; changed by a reload.
+    pub limits: Arc<RwLock<ServerLimits>>,
 }
 
 /// Who wants to know about a deliver subject.
@@ -49,13 +56,11 @@ impl AccountStreams {
     pub fn new(
         account: Arc<Account>,
         limits: JetStreamLimits,
-        server: Arc<Usage>,
-        server_max: (u64, u64),
+        server: Server,
     ) -> Arc<AccountStreams> {
         Arc::new(AccountStreams {
             account,
             server,
-            server_max,
             limits: RwLock::new(limits),
             usage: Usage::default(),
             streams: RwLock::default(),
@@ -74,14 +79,16 @@ impl AccountStreams {
         if max.is_some_and(|max| of_kind(self.usage.bytes()) >= max) {
             return Some(ApiError::of(&table::ACCOUNT_RESOURCES_EXCEEDED));
         }
-        let is_full = of_kind(self.server.bytes()) >= of_kind(self.server_max);
+        let server = *self.server.limits.read();
+        let server_max = (server.memory_bytes_max, server.storage_bytes_max);
+        let is_full = of_kind(self.server.usage.bytes()) >= of_kind(server_max);
         is_full.then(|| ApiError::of(&table::INSUFFICIENT_RESOURCES))
     }
 
     /// A stream has grown or shrunk by so many bytes.
     pub fn add_usage(&self, in_memory: bool, bytes: i64) {
         self.usage.add(in_memory, bytes);
-        self.server.add(in_memory, bytes);
+        self.server.usage.add(in_memory, bytes);
     }
 
     /// The stream of that name.

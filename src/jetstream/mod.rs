@@ -39,7 +39,7 @@ pub mod usage;
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -49,6 +49,7 @@ use self::handle::StreamHandle;
 use self::meta_group::Meta;
 use self::streams::Streams;
 use self::subscriptions::{Queue, Request};
+use self::usage::Usage;
 use crate::api_error::{ApiError, table};
 use crate::clock;
 use crate::consumer;
@@ -72,6 +73,16 @@ pub struct Options {
     pub strict: bool,
     /// Requests to the API that may wait.
     pub requests_max: usize,
+    /// The directory of everything that is stored, for people.
+    pub store_dir: String,
+    /// What may be asked for at first.
+    pub limits: ServerLimits,
+}
+
+/// What all accounts together, and each stream and consumer, may ask for; changed by a
+/// reload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServerLimits {
     /// Bytes of streams in memory.
     pub memory_bytes_max: u64,
     /// Bytes of streams on disk.
@@ -88,6 +99,10 @@ pub struct Options {
 pub struct JetStream {
     /// What the server said.
     pub options: Options,
+    /// What may be asked for now.
+    pub limits: Arc<RwLock<ServerLimits>>,
+    /// What all accounts use.
+    pub usage: Arc<Usage>,
     /// The streams there are.
     pub streams: Streams,
     meta: Meta,
@@ -100,6 +115,8 @@ impl JetStream {
     /// JetStream without streams.
     pub fn new(options: Options, streams: Streams, meta: Meta) -> Arc<JetStream> {
         Arc::new(JetStream {
+            limits: Arc::new(RwLock::new(options.limits)),
+            usage: Arc::default(),
             options,
             streams,
             meta,
@@ -128,6 +145,21 @@ impl JetStream {
             }
         }
         failed
+    }
+
+    /// Account and name of the streams that the meta group knows and that do not run.
+    /// While one is being made or changed nobody can tell: then there are none.
+    pub fn missing_streams(&self) -> Vec<(String, String)> {
+        let Ok(_unchanging) = self.changing.try_lock() else {
+            return Vec::new();
+        };
+        let assigned = self.meta.assigned().into_iter();
+        let named = assigned.map(|(account, assigned)| (account, assigned.config.name));
+        let is_missing = |(account, stream): &(String, String)| {
+            let site = self.streams.account(account);
+            site.is_none_or(|site| site.stream(stream).is_none())
+        };
+        named.filter(is_missing).collect()
     }
 
     /// Answers requests to the API until the last sender of them has gone. Where requests
@@ -187,9 +219,10 @@ impl JetStream {
     /// What a new stream of the account may ask for.
     fn stream_limits(&self, site: &AccountStreams) -> Limits {
         let account = *site.limits.read();
+        let server = *self.limits.read();
         let mut limits = Limits {
             clustered: false,
-            dedup_window_max: self.options.dedup_window_max,
+            dedup_window_max: server.dedup_window_max,
             streams_max: account.streams_max,
             streams: 0,
             consumers_max: account.consumers_max,
@@ -197,13 +230,13 @@ impl JetStream {
             memory: Space {
                 stream_bytes_max: account.memory_stream_bytes_max,
                 account_bytes_max: account.memory_bytes_max,
-                server_bytes_max: Some(self.options.memory_bytes_max),
+                server_bytes_max: Some(server.memory_bytes_max),
                 ..Space::default()
             },
             file: Space {
                 stream_bytes_max: account.storage_stream_bytes_max,
                 account_bytes_max: account.storage_bytes_max,
-                server_bytes_max: Some(self.options.storage_bytes_max),
+                server_bytes_max: Some(server.storage_bytes_max),
                 ..Space::default()
             },
         };
@@ -229,6 +262,7 @@ impl JetStream {
     /// What consumers of the account may ask for.
     pub fn consumer_limits(&self, site: &AccountStreams) -> consumer::validate::facts::Limits {
         let account = *site.limits.read();
+        let server = *self.limits.read();
         let consumers = site
             .streams()
             .iter()
@@ -239,8 +273,8 @@ impl JetStream {
             consumers_max: account.consumers_max,
             consumers,
             account_ack_pending_max: account.ack_pending_max,
-            server_ack_pending_max: self.options.ack_pending_max,
-            request_batch_max: self.options.request_batch_max,
+            server_ack_pending_max: server.ack_pending_max,
+            request_batch_max: server.request_batch_max,
         }
     }
 

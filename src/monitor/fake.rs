@@ -11,12 +11,18 @@ use super::go_format::{Float, Nanos, Time};
 use super::source::{
     AccountDetail, AccountSnapshot, AccountTraffic, ByKind, ConnectionSnapshot, Counters,
     PeerCertificate, ServerFacts, Source, SublistSnapshot, SubscriptionSnapshot, TlsSnapshot,
-    Traffic,
+    Traffic, Waiting,
+};
+use super::streams::{
+    AccountStreams, JetStreamConfig, JetStreamLimits, JetStreamSnapshot, StreamDetails,
+    StreamSnapshot, Wanted,
 };
 use super::varz_sections::{
     ClusterSection, DenyRules, GatewaySection, LeafnodeSection, MqttSection, RemoteGateway,
     RemoteLeafnode, WebsocketSection,
 };
+use serde_json::Value;
+
 use crate::clock::Timestamp;
 use crate::telemetry::process::Usage;
 
@@ -31,6 +37,9 @@ pub struct FakeSource {
     pub accounts: Vec<AccountSnapshot>,
     pub details: BTreeMap<String, AccountDetail>,
     pub subscriptions: Vec<SubscriptionSnapshot>,
+    pub jetstream: Option<JetStreamSnapshot>,
+    pub stream_details: StreamDetails,
+    pub consumers: Vec<[&'static str; 3]>,
 }
 
 /// A time in the life of the fake server, which starts at 0 and lives at 900 ms.
@@ -107,6 +116,102 @@ impl Source for FakeSource {
         };
         let subscriptions = self.subscriptions.iter().filter(in_account);
         subscriptions.cloned().for_each(visit);
+    }
+
+    fn jetstream(&self) -> Option<JetStreamSnapshot> {
+        self.jetstream.clone()
+    }
+
+    fn stream_details(&self, wanted: Wanted) -> Waiting<'_, StreamDetails> {
+        let mut details = self.stream_details.clone();
+        details.retain(|account, _| wanted.accounts.contains(account));
+        for stream in details.values_mut().flatten() {
+            if !wanted.config {
+                stream.shift_remove("config");
+            }
+            if !wanted.consumers {
+                stream.shift_remove("consumer_detail");
+            }
+            if let Some(Value::Array(consumers)) = stream.get_mut("consumer_detail")
+                && !wanted.config
+            {
+                let consumers = consumers.iter_mut().filter_map(Value::as_object_mut);
+                consumers.for_each(|consumer| drop(consumer.shift_remove("config")));
+            }
+        }
+        Box::pin(std::future::ready(details))
+    }
+
+    fn has_consumer(&self, account: &str, stream: &str, consumer: &str) -> bool {
+        self.consumers.contains(&[account, stream, consumer])
+    }
+}
+
+impl FakeSource {
+    /// The server of the golden file `streams`.
+    pub fn streams() -> Self {
+        let golden = super::golden::case("streams", "config");
+        let details = golden["body"]["account_details"][0]["stream_detail"].as_array();
+        let details = details.into_iter().flatten().filter_map(Value::as_object);
+        let stream =
+            |name: &str, in_memory, reserved, (messages, bytes), consumers| StreamSnapshot {
+                name: name.to_owned(),
+                in_memory,
+                reserved,
+                messages,
+                bytes,
+                consumers,
+            };
+        let mut source = FakeSource::plain();
+        source.facts.server_name = "golden".to_owned();
+        source.facts.system_account = "SYS".to_owned();
+        source.facts.jetstream = true;
+        source.accounts = ["A", "B", "C", "SYS"]
+            .map(|name| AccountSnapshot {
+                name: name.to_owned(),
+                ..AccountSnapshot::default()
+            })
+            .into();
+        source.consumers = vec![["A", "S1", "C1"]];
+        source.stream_details = [("A".to_owned(), details.cloned().collect())].into();
+        source.jetstream = Some(JetStreamSnapshot {
+            config: JetStreamConfig {
+                max_memory: 1 << 30,
+                max_storage: 2 << 30,
+                store_dir: "/data/jetstream".to_owned(),
+                sync_interval: Nanos(Duration::from_secs(120)),
+                compress_ok: true,
+                strict: true,
+                ..JetStreamConfig::default()
+            },
+            limits: JetStreamLimits {
+                max_ack_pending: 500,
+                max_duplicate_window: Nanos(Duration::from_secs(300)),
+                ..JetStreamLimits::default()
+            },
+            api_level: 5,
+            accounts: vec![
+                AccountStreams {
+                    name: "A".to_owned(),
+                    memory: 23,
+                    storage: 117,
+                    memory_max: Some(10 << 20),
+                    storage_max: Some(20 << 20),
+                    api_total: 3,
+                    api_errors: 0,
+                    streams: vec![
+                        stream("S1", false, 1000, (3, 117), 1),
+                        stream("S2", true, 100, (1, 23), 0),
+                    ],
+                },
+                AccountStreams {
+                    name: "B".to_owned(),
+                    ..AccountStreams::default()
+                },
+            ],
+            failed: Vec::new(),
+        });
+        source
     }
 }
 

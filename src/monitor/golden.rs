@@ -6,6 +6,10 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests read their goldens")]
 
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
 use serde_json::Value;
 
 /// Lists whose order differs from run to run.
@@ -18,7 +22,17 @@ const UNORDERED: &[&str] = &[
     "exports",
     "allow",
     "deny",
+    "account_details",
+    "stream_detail",
 ];
+
+/// What a future gives that has nothing to wait for.
+pub fn at_once<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("has something to wait for"),
+    }
+}
 
 /// A case of a golden file.
 pub fn case(file: &str, name: &str) -> Value {
@@ -59,7 +73,8 @@ pub fn assert_same(context: &str, golden: &Value, ours: &str, varying: &[&str]) 
 fn sort_unordered(value: &mut Value) {
     let about = |entry: &Value| match entry {
         Value::Object(entry) => {
-            let parts = ["acc", "subject", "local_subject"].map(|key| entry.get(key).cloned());
+            let parts =
+                ["acc", "subject", "local_subject", "name"].map(|key| entry.get(key).cloned());
             format!("{parts:?}")
         }
         other => other.to_string(),

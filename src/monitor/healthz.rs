@@ -1,7 +1,7 @@
 //! `/healthz`: may clients come?
 //!
-//! Separate because a readiness probe depends on it: without JetStream the only question
-//! is whether the listeners are open (spec core §10, 24).
+//! Separate because a readiness probe depends on it: the listeners have to be open (spec
+//! core §10, 24), and with JetStream every stream has to run.
 //!
 //! Invariants: the HTTP status says the same as the body; with `details` errors are a
 //! list, without they are one text.
@@ -10,8 +10,9 @@ use serde::Serialize;
 
 use super::go_format::is_zero;
 use super::source::Source;
+use super::streams::JetStreamSnapshot;
 
-/// What a caller may ask for. The JetStream switches change nothing without JetStream.
+/// What a caller may ask for. All of JetStream changes nothing without it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HealthzOptions {
     /// Check this account.
@@ -20,6 +21,8 @@ pub struct HealthzOptions {
     pub stream: String,
     /// Check this consumer of the stream.
     pub consumer: String,
+    /// Streams do not matter: only whether JetStream is on.
+    pub server_only: bool,
     /// Errors as a list.
     pub details: bool,
 }
@@ -38,20 +41,33 @@ pub struct Healthz {
 }
 
 /// One thing that is wrong.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
 struct HealthError {
     #[serde(rename = "type")]
     kind: ErrorKind,
+    #[serde(skip_serializing_if = "is_zero")]
+    account: String,
+    #[serde(skip_serializing_if = "is_zero")]
+    stream: String,
+    #[serde(skip_serializing_if = "is_zero")]
+    consumer: String,
     error: String,
 }
 
 /// Whose fault it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 enum ErrorKind {
+    #[default]
     #[serde(rename = "CONNECTION")]
     Connection,
     #[serde(rename = "BAD_REQUEST")]
     BadRequest,
+    #[serde(rename = "ACCOUNT")]
+    Account,
+    #[serde(rename = "STREAM")]
+    Stream,
+    #[serde(rename = "CONSUMER")]
+    Consumer,
 }
 
 impl Healthz {
@@ -67,20 +83,43 @@ impl Healthz {
         if options.stream.is_empty() && !options.consumer.is_empty() {
             return missing("stream", "consumer");
         }
-        match source.ready() {
-            Ok(()) => Healthz {
+        if let Err(text) = source.ready() {
+            return Self::unhealthy(500, ErrorKind::Connection, text, options.details);
+        }
+        let jetstream = source.jetstream().filter(|_| !options.server_only);
+        match jetstream.and_then(|streams| problem_of_streams(source, &streams, options)) {
+            Some((status_code, problem)) => Self::unavailable(status_code, problem, options),
+            None => Healthz {
                 status: "ok",
                 status_code: 200,
                 error: String::new(),
                 errors: Vec::new(),
             },
-            Err(text) => Self::unhealthy(500, ErrorKind::Connection, text, options.details),
         }
+    }
+
+    /// A part is not there, or does not run.
+    fn unavailable(status_code: u16, problem: HealthError, options: &HealthzOptions) -> Self {
+        let mut health = Self::unhealthy(status_code, problem.kind, String::new(), options.details);
+        if options.details {
+            health.errors = vec![problem];
+        } else {
+            health.status = "unavailable";
+            health.error = problem.error;
+        }
+        health
     }
 
     fn unhealthy(status_code: u16, kind: ErrorKind, text: String, details: bool) -> Self {
         let (error, errors) = if details {
-            (String::new(), vec![HealthError { kind, error: text }])
+            (
+                String::new(),
+                vec![HealthError {
+                    kind,
+                    error: text,
+                    ..HealthError::default()
+                }],
+            )
         } else {
             (text, Vec::new())
         };
@@ -107,4 +146,58 @@ impl Healthz {
         let first = self.errors.first().map(|error| error.error.as_str());
         first.or(Some(self.error.as_str()).filter(|error| !error.is_empty()))
     }
+}
+
+/// What is wrong with what `options` ask about, or with any stream, and its status.
+fn problem_of_streams(
+    source: &dyn Source,
+    snapshot: &JetStreamSnapshot,
+    options: &HealthzOptions,
+) -> Option<(u16, HealthError)> {
+    let (account, stream, consumer) = (&options.account, &options.stream, &options.consumer);
+    let is_asked = |(owner, name): &&(String, String)| {
+        (account.is_empty() || account == owner) && (stream.is_empty() || stream == name)
+    };
+    if let Some((owner, name)) = snapshot.failed.iter().find(is_asked) {
+        let error = format!("JetStream stream '{owner} > {name}' could not be recovered");
+        let problem = HealthError {
+            kind: ErrorKind::Stream,
+            account: owner.clone(),
+            stream: name.clone(),
+            consumer: String::new(),
+            error,
+        };
+        return Some((503, problem));
+    }
+    if account.is_empty() {
+        return None;
+    }
+    let missing = |kind, stream: &str, consumer: &str, error| {
+        let problem = HealthError {
+            kind,
+            account: account.clone(),
+            stream: stream.to_owned(),
+            consumer: consumer.to_owned(),
+            error,
+        };
+        Some((404, problem))
+    };
+    let Some(found) = snapshot.accounts.iter().find(|a| a.name == *account) else {
+        let error = format!("JetStream account {account:?} not found");
+        return missing(ErrorKind::Account, "", "", error);
+    };
+    if stream.is_empty() {
+        return None;
+    }
+    if !found.streams.iter().any(|s| s.name == *stream) {
+        let error = format!("JetStream stream {stream:?} not found on account {account:?}");
+        return missing(ErrorKind::Stream, stream, "", error);
+    }
+    if !consumer.is_empty() && !source.has_consumer(account, stream, consumer) {
+        let error = format!(
+            "JetStream consumer {consumer:?} not found for stream {stream:?} on account {account:?}"
+        );
+        return missing(ErrorKind::Consumer, stream, consumer, error);
+    }
+    None
 }

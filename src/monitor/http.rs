@@ -141,7 +141,7 @@ impl Server {
         let service = service_fn(|request: Request<Incoming>| async move {
             let uri = request.uri();
             let query = uri.query().unwrap_or_default();
-            let reply = respond(&self.monitor, &self.base, uri.path(), query);
+            let reply = respond(&self.monitor, &self.base, uri.path(), query).await;
             Ok::<_, Infallible>(into_response(reply))
         });
         let connection = http1::Builder::new()

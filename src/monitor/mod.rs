@@ -28,6 +28,7 @@ pub mod jsz;
 pub mod leafz;
 pub mod raftz;
 pub mod routez;
+pub mod streams;
 pub mod subsz;
 pub mod varz;
 pub mod varz_sections;
@@ -93,6 +94,7 @@ impl Monitor {
             self.source.counters(),
             self.source.usage(),
             self.http_requests.lock().clone(),
+            self.source.jetstream().as_ref(),
             self.source.now(),
         )
     }

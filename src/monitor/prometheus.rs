@@ -5,7 +5,8 @@
 //! a family without a single figure (no account) is left out.
 //!
 //! Invariant: at most [`ACCOUNTS_MAX`] accounts have figures, the ones with most
-//! connections; how many are left out is a figure too.
+//! connections, and at most [`STREAMS_MAX`] streams, the largest; how many are left out is a
+//! figure too.
 
 use std::cmp::Reverse;
 
@@ -13,6 +14,7 @@ use prometheus::proto;
 use prometheus::{Encoder as _, TextEncoder};
 
 use super::source::{AccountSnapshot, ByKind, Source};
+use super::streams::{AccountStreams, StreamSnapshot};
 use crate::clock::Timestamp;
 use crate::telemetry::metrics::{self, Kind, Metric};
 
@@ -21,6 +23,9 @@ pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 
 /// Accounts with figures of their own.
 pub const ACCOUNTS_MAX: usize = 1000;
+
+/// Streams with figures of their own: those with most bytes.
+pub const STREAMS_MAX: usize = 1000;
 
 /// The whole answer.
 pub fn text(source: &dyn Source) -> String {
@@ -47,6 +52,28 @@ fn families(source: &dyn Source) -> Vec<proto::MetricFamily> {
         let samples = accounts
             .iter()
             .map(|account| (vec![account.name.as_str()], figure(account) as f64));
+        family(metric, samples.collect())
+    };
+    let jetstream = source.jetstream().unwrap_or_default();
+    let mut sites: Vec<&AccountStreams> = jetstream.accounts.iter().collect();
+    sites.sort_by_key(|site| Reverse(site.streams.len()));
+    sites.truncate(ACCOUNTS_MAX);
+    let per_site = |metric: &Metric, figure: fn(&AccountStreams) -> u64| {
+        let samples = sites
+            .iter()
+            .map(|site| (vec![site.name.as_str()], figure(site) as f64));
+        family(metric, samples.collect())
+    };
+    let mut streams: Vec<(&String, &StreamSnapshot)> =
+        jetstream.accounts.iter().flat_map(named).collect();
+    streams.sort_by_key(|(_, stream)| Reverse(stream.bytes));
+    let streams_left_out = streams.len().saturating_sub(STREAMS_MAX);
+    streams.truncate(STREAMS_MAX);
+    let per_stream = |metric: &Metric, figure: fn(&StreamSnapshot) -> u64| {
+        let samples = streams.iter().map(|(account, stream)| {
+            let labels = vec![account.as_str(), stream.name.as_str()];
+            (labels, figure(stream) as f64)
+        });
         family(metric, samples.collect())
     };
     let identity = vec![
@@ -87,12 +114,41 @@ fn families(source: &dyn Source) -> Vec<proto::MetricFamily> {
         per_account(&metrics::ACCOUNT_SENT_BYTES, |a| a.sent.all.bytes),
         per_account(&metrics::ACCOUNT_SLOW_CONSUMERS, |a| a.slow_consumers),
         single(&metrics::ACCOUNTS_LEFT_OUT, left_out as f64),
+        single(
+            &metrics::JETSTREAM_MEMORY_MAX,
+            jetstream.config.max_memory as f64,
+        ),
+        single(
+            &metrics::JETSTREAM_STORAGE_MAX,
+            jetstream.config.max_storage as f64,
+        ),
+        single(&metrics::JETSTREAM_FAILED, jetstream.failed.len() as f64),
+        per_site(&metrics::JETSTREAM_STREAMS, |site| {
+            site.streams.len() as u64
+        }),
+        per_site(&metrics::JETSTREAM_CONSUMERS, |site| {
+            site.streams.iter().map(|stream| stream.consumers).sum()
+        }),
+        per_site(&metrics::JETSTREAM_MEMORY, |site| site.memory),
+        per_site(&metrics::JETSTREAM_STORAGE, |site| site.storage),
+        per_site(&metrics::JETSTREAM_REQUESTS, |site| site.api_total),
+        per_site(&metrics::JETSTREAM_ERRORS, |site| site.api_errors),
+        per_stream(&metrics::STREAM_MESSAGES, |stream| stream.messages),
+        per_stream(&metrics::STREAM_BYTES, |stream| stream.bytes),
+        per_stream(&metrics::STREAM_CONSUMERS, |stream| stream.consumers),
+        single(&metrics::STREAMS_LEFT_OUT, streams_left_out as f64),
         single(&metrics::PROCESS_CPU, usage.cpu_time.as_secs_f64()),
         single(&metrics::PROCESS_MEMORY, usage.memory_bytes as f64),
         single(&metrics::PROCESS_START, unix_seconds(facts.start)),
     ];
     families.retain(|family| !family.get_metric().is_empty());
     families
+}
+
+/// The streams of an account, with its name.
+fn named(account: &AccountStreams) -> impl Iterator<Item = (&String, &StreamSnapshot)> {
+    let streams = account.streams.iter();
+    streams.map(|stream| (&account.name, stream))
 }
 
 fn unix_seconds(time: Timestamp) -> f64 {
@@ -158,9 +214,17 @@ mod tests {
     use super::super::fake::FakeSource;
     use super::*;
 
+    fn everything() -> FakeSource {
+        let jetstream = FakeSource::streams().jetstream;
+        FakeSource {
+            jetstream,
+            ..FakeSource::busy()
+        }
+    }
+
     #[test]
     fn every_row_of_the_table_is_shown() {
-        let text = text(&FakeSource::busy());
+        let text = text(&everything());
         let shown: BTreeSet<_> = text
             .lines()
             .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
@@ -171,8 +235,10 @@ mod tests {
 
     #[test]
     fn figures_carry_their_labels() {
-        let text = text(&FakeSource::busy());
+        let text = text(&everything());
         for line in [
+            "natter_jetstream_storage_bytes{account=\"A\"} 117",
+            "natter_stream_messages{account=\"A\",stream=\"S1\"} 3",
             "natter_connections 3",
             "natter_connections_total 5",
             "natter_received_messages_total 2",
@@ -218,7 +284,7 @@ mod tests {
         let Ok(mut promtool) = spawned else { return };
         let mut input = promtool.stdin.take().expect("stdin is piped");
         input
-            .write_all(text(&FakeSource::busy()).as_bytes())
+            .write_all(text(&everything()).as_bytes())
             .expect("promtool reads");
         drop(input);
         let output = promtool.wait_with_output().expect("promtool ends");

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::accstatz::AccountStatzOptions;
 use super::connz::{ConnectionState, ConnzOptions};
 use super::healthz::HealthzOptions;
+use super::jsz::JszOptions;
 use super::source::ServerFacts;
 use super::subsz::SubszOptions;
 
@@ -276,10 +277,18 @@ pub fn account_statz(body: &[u8]) -> Filtered<AccountStatzOptions> {
     })
 }
 
-/// Options of JSZ: whether only the leader is asked.
-pub fn jsz(body: &[u8]) -> Filtered<bool> {
-    filtered("JszEventOptions", body, |fields| {
-        fields.boolean("leader_only")
+/// Options of JSZ.
+pub fn jsz(body: &[u8]) -> Filtered<JszOptions> {
+    filtered("JszEventOptions", body, |fields| JszOptions {
+        account: fields.text("account"),
+        accounts: fields.boolean("accounts"),
+        streams: fields.boolean("streams"),
+        consumers: fields.boolean("consumer"),
+        config: fields.boolean("config"),
+        leader_only: fields.boolean("leader_only"),
+        raft: fields.boolean("raft"),
+        offset: fields.integer("offset"),
+        limit: fields.integer("limit"),
     })
 }
 
@@ -289,6 +298,7 @@ pub fn healthz(body: &[u8]) -> Filtered<HealthzOptions> {
         account: fields.text("account"),
         stream: fields.text("stream"),
         consumer: fields.text("consumer"),
+        server_only: fields.boolean("js_enabled_only") | fields.boolean("js_server_only"),
         details: fields.boolean("details"),
     })
 }

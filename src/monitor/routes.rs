@@ -15,7 +15,7 @@ use super::connz::{Connz, ConnzOptions};
 use super::gatewayz::Gatewayz;
 use super::go_format::{compact, indented};
 use super::healthz::{Healthz, HealthzOptions};
-use super::jsz::Jsz;
+use super::jsz::{Jsz, JszOptions};
 use super::leafz::Leafz;
 use super::prometheus;
 use super::query::{BadParameter, Query};
@@ -107,7 +107,7 @@ pub fn base_path(configured: &str) -> String {
 
 /// Answers a request for `path` with the parameters in `query` (what stands behind the
 /// `?`); `base` comes from [`base_path`].
-pub fn respond(monitor: &Monitor, base: &str, path: &str, query: &str) -> Reply {
+pub async fn respond(monitor: &Monitor, base: &str, path: &str, query: &str) -> Reply {
     let cleaned = clean(path);
     if cleaned != path {
         let separator = if query.is_empty() { "" } else { "?" };
@@ -137,7 +137,7 @@ pub fn respond(monitor: &Monitor, base: &str, path: &str, query: &str) -> Reply 
         "/subsz" | "/subscriptionsz" => subsz(monitor, &query),
         "/accountz" => accountz(monitor, &query),
         "/accstatz" => accstatz(monitor, &query),
-        "/jsz" => jsz(monitor, &query),
+        "/jsz" => jsz(monitor, &query).await,
         "/healthz" => healthz(monitor, &query),
         "/ipqueuesz" => ipqueuesz(&query),
         "/raftz" => Err(Reply::new(404, PLAIN, NO_RAFT_NODES.to_owned())),
@@ -231,41 +231,46 @@ fn accstatz(monitor: &Monitor, query: &Query) -> Result<Reply, Reply> {
     Ok(Reply::json(&AccountStatz::new(monitor.source(), &options)))
 }
 
-fn jsz(monitor: &Monitor, query: &Query) -> Result<Reply, Reply> {
+async fn jsz(monitor: &Monitor, query: &Query) -> Result<Reply, Reply> {
     monitor.count_request("/jsz");
-    for name in [
-        "accounts",
-        "streams",
-        "consumers",
-        "direct-consumers",
-        "config",
-    ] {
-        query.boolean(name)?;
-    }
-    query.integer("offset")?;
-    query.integer("limit")?;
-    let leader_only = query.boolean("leader-only")?;
-    query.boolean("raft")?;
+    let accounts = query.boolean("accounts")?;
+    let streams = query.boolean("streams")?;
+    let consumers = query.boolean("consumers")?;
+    query.boolean("direct-consumers")?;
+    let options = JszOptions {
+        account: query.text("acc").to_owned(),
+        accounts,
+        streams,
+        consumers,
+        config: query.boolean("config")?,
+        offset: query.integer("offset")?,
+        limit: query.integer("limit")?,
+        leader_only: query.boolean("leader-only")?,
+        raft: query.boolean("raft")?,
+    };
+    // A lone server leads all its streams.
     query.boolean("stream-leader-only")?;
-    let answer = Jsz::new(monitor.source(), leader_only).map_err(Reply::bad_request)?;
-    Ok(Reply::json(&answer))
+    let answer = Jsz::new(monitor.source(), &options).await;
+    Ok(Reply::json(&answer.map_err(Reply::bad_request)?))
 }
 
 fn healthz(monitor: &Monitor, query: &Query) -> Result<Reply, Reply> {
     monitor.count_request("/healthz");
+    let mut server_only = false;
     for name in [
         "js-enabled",
         "js-enabled-only",
         "js-server-only",
         "js-meta-only",
     ] {
-        query.boolean(name)?;
+        server_only |= query.boolean(name)?;
     }
     let options = HealthzOptions {
         details: query.boolean("details")?,
         account: query.text("account").to_owned(),
         stream: query.text("stream").to_owned(),
         consumer: query.text("consumer").to_owned(),
+        server_only,
     };
     let health = Healthz::new(monitor.source(), &options);
     if let Some(problem) = health.problem() {

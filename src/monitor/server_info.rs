@@ -11,6 +11,9 @@ use super::go_format::{Time, is_zero};
 use super::source::ServerFacts;
 use crate::clock::Timestamp;
 
+/// The bit of `flags` for JetStream. The others announce what is spoken between servers.
+const JETSTREAM_FLAG: u64 = 1;
+
 /// The speaker.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ServerInfo {
@@ -47,8 +50,8 @@ impl ServerInfo {
             tags: facts.tags.clone(),
             metadata: facts.metadata.clone(),
             feature_flags: facts.feature_flags.clone(),
-            jetstream: false,
-            flags: 0,
+            jetstream: facts.jetstream,
+            flags: if facts.jetstream { JETSTREAM_FLAG } else { 0 },
             seq,
             time: Time(now),
         }

@@ -11,10 +11,13 @@
 //! [`Control`](super::system_requests::Control).
 
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::accountz::{ExportInfo, ImportInfo, MappingDestination};
+use super::streams::{JetStreamSnapshot, StreamDetails, Wanted};
 use super::varz_sections::{
     ClusterSection, GatewaySection, LeafnodeSection, MqttSection, OcspCache, WebsocketSection,
 };
@@ -70,7 +73,19 @@ pub trait Source: Send + Sync {
         account: Option<&str>,
         visit: &mut dyn FnMut(SubscriptionSnapshot),
     );
+
+    /// JetStream and its figures; none when it is off.
+    fn jetstream(&self) -> Option<JetStreamSnapshot>;
+
+    /// What streams say of themselves. Waits for their own threads.
+    fn stream_details(&self, wanted: Wanted) -> Waiting<'_, StreamDetails>;
+
+    /// Whether a stream has such a consumer.
+    fn has_consumer(&self, account: &str, stream: &str, consumer: &str) -> bool;
 }
+
+/// An answer that has to be waited for.
+pub type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Messages and their bytes, headers included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -224,6 +239,8 @@ pub struct ServerFacts {
     pub tls_cert_not_after: Option<Timestamp>,
     /// The name of the cluster; empty without one.
     pub cluster_name: String,
+    /// JetStream is on.
+    pub jetstream: bool,
     /// The JetStream domain; empty without one.
     pub domain: String,
 }

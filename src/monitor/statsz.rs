@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::go_format::{Float, Time, is_zero};
 use super::server_info::ServerInfo;
 use super::source::{ByKind, Source, Traffic};
+use super::streams::JetStreamSection;
 
 /// The message: who, and what.
 #[derive(Debug, Serialize)]
@@ -42,6 +43,8 @@ struct ServerStats {
     #[serde(skip_serializing_if = "is_zero")]
     active_servers: u64,
     #[serde(skip_serializing_if = "is_zero")]
+    jetstream: JetStreamSection,
+    #[serde(skip_serializing_if = "is_zero")]
     gomemlimit: u64,
     #[serde(skip_serializing_if = "is_zero")]
     gomaxprocs: u64,
@@ -72,6 +75,7 @@ impl Statsz {
                 stale_connection_stats: counters.stale_connections,
                 stalled_clients: counters.stalled_clients,
                 active_servers: counters.active_servers,
+                jetstream: JetStreamSection::without_directory(source.jetstream().as_ref()),
                 gomemlimit: facts.memory_limit,
                 gomaxprocs: facts.worker_threads,
             },

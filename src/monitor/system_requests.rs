@@ -24,7 +24,7 @@ use super::connz::Connz;
 use super::gatewayz::Gatewayz;
 use super::go_format::compact;
 use super::healthz::Healthz;
-use super::jsz::{Jsz, NOT_ENABLED};
+use super::jsz::{AccountJsz, Jsz};
 use super::leafz::Leafz;
 use super::raftz::Raftz;
 use super::request_options as options;
@@ -134,7 +134,7 @@ struct ApiError {
 
 impl Monitor {
     /// Answers a system request; `None` if this server has nothing to say.
-    pub fn answer(&self, incoming: &Incoming<'_>, control: &dyn Control) -> Option<Answer> {
+    pub async fn answer(&self, incoming: &Incoming<'_>, control: &dyn Control) -> Option<Answer> {
         let facts = self.source().facts();
         let request = classify(incoming.subject, &facts.server_id)?;
         let mut subject = incoming.reply.to_owned();
@@ -144,7 +144,13 @@ impl Monitor {
             }
             subject = statsz_subject(&facts.server_id);
         }
-        let said = self.say(request, incoming, control);
+        let said = match request {
+            Request::Server(ServerQuestion::Jsz) => self.jsz(None, incoming.body).await,
+            Request::Account(account, AccountQuestion::Jsz) => {
+                self.jsz(Some(account), incoming.body).await
+            }
+            request => self.say(request, incoming, control),
+        };
         let enveloped = !matches!(said, Said::Bare(_) | Said::BadRequest(_));
         let succeeded = matches!(said, Said::Data(_));
         let (data, error) = match said {
@@ -235,14 +241,8 @@ impl Monitor {
             ServerQuestion::Accountz => self.filtered(options::accountz(body), |account| {
                 Said::result(Accountz::new(source, &account))
             }),
-            ServerQuestion::Jsz => {
-                self.filtered(options::jsz(body), |leader_only| {
-                    match Jsz::new(source, leader_only) {
-                        Ok(answer) => Said::data(&answer),
-                        Err(_) => Said::Nothing,
-                    }
-                })
-            }
+            // Has to wait for the streams: see `jsz`.
+            ServerQuestion::Jsz => Said::Nothing,
             ServerQuestion::Healthz => self.filtered(options::healthz(body), |asked| {
                 Said::data(&Healthz::new(source, &asked))
             }),
@@ -256,6 +256,26 @@ impl Monitor {
             ServerQuestion::IpQueuesz => {
                 self.unavailable("IpqueueszEventOptions", body, "internal queues")
             }
+        }
+    }
+
+    /// JetStream of the server, or of one account.
+    async fn jsz(&self, account: Option<&str>, body: &[u8]) -> Said {
+        let source = self.source();
+        let mut asked = match options::jsz(body) {
+            Err(err) => return Said::BadRequest(err.to_string()),
+            Ok((_, filter)) if !filter.matches(&source.facts()) => return Said::Nothing,
+            Ok((asked, _)) => asked,
+        };
+        match account {
+            Some(account) => {
+                account.clone_into(&mut asked.account);
+                Said::result(AccountJsz::find(source, &asked).await)
+            }
+            None => match Jsz::new(source, &asked).await {
+                Ok(answer) => Said::data(&answer),
+                Err(_) => Said::Nothing,
+            },
         }
     }
 
@@ -306,9 +326,7 @@ impl Monitor {
             AccountQuestion::Leafz => self.plain("LeafzEventOptions", body, || {
                 Said::data(&Leafz::new(source))
             }),
-            AccountQuestion::Jsz => self.filtered(options::jsz(body), |_| {
-                Said::Refused(NOT_ENABLED.to_owned())
-            }),
+            AccountQuestion::Jsz => Said::Nothing,
             AccountQuestion::Info => self.plain("AccInfoEventOptions", body, || {
                 Said::result(AccountInfo::find(source, account))
             }),

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::go_format::{Float, Nanos, Time, is_zero, uptime};
 use super::source::{ByKind, Counters, DiskWaits, ServerFacts};
+use super::streams::{JetStreamSection, JetStreamSnapshot};
 use super::varz_sections::{
     ClusterSection, GatewaySection, LeafnodeSection, MqttSection, OcspCache, WebsocketSection,
 };
@@ -124,10 +125,6 @@ pub struct Varz {
     tls_cert_not_after: Option<Time>,
 }
 
-/// `jetstream`: empty, as for every server that runs without it.
-#[derive(Debug, Serialize)]
-struct JetStreamSection {}
-
 /// `proxies`: whom this server trusts to speak for clients.
 #[derive(Debug, PartialEq, Serialize)]
 struct Proxies {
@@ -148,6 +145,7 @@ impl Varz {
         counters: Counters,
         usage: Usage,
         http_requests: BTreeMap<&'static str, u64>,
+        jetstream: Option<&JetStreamSnapshot>,
         now: Timestamp,
     ) -> Self {
         let facts = facts.clone();
@@ -184,7 +182,7 @@ impl Varz {
             leaf: facts.leafnode,
             mqtt: facts.mqtt,
             websocket: facts.websocket,
-            jetstream: JetStreamSection {},
+            jetstream: JetStreamSection::new(jetstream),
             tls_timeout: Float(facts.tls_timeout.as_secs_f64()),
             write_deadline: Nanos(facts.write_deadline),
             write_timeout: facts.write_timeout,

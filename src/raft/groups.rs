@@ -65,7 +65,7 @@ impl Groups {
             config: Arc::new(config),
             space: Arc::default(),
             running: Mutex::default(),
-            threads: threads,
+            threads,
         };
         Ok(Groups {
             shared: Arc::new(shared),

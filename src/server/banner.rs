@@ -32,6 +32,55 @@ pub const LAME_DUCK: &str = "Entering lame duck mode, stop accepting new clients
 /// Lame duck mode after its grace period.
 pub const CLOSING: &str = "Closing existing clients";
 
+/// The first line of JetStream.
+pub const JETSTREAM: &str = "Starting JetStream";
+/// Before streams end.
+pub const JETSTREAM_SHUTDOWN: &str = "Initiating JetStream Shutdown...";
+/// After they have.
+pub const JETSTREAM_STOPPED: &str = "JetStream Shutdown";
+
+/// What is said of JetStream.
+#[derive(Clone, Copy, Debug)]
+pub struct JetStream<'a> {
+    /// Unknown fields of requests are errors.
+    pub strict: bool,
+    /// Bytes of streams in memory.
+    pub memory_bytes_max: u64,
+    /// Bytes of streams on disk.
+    pub storage_bytes_max: u64,
+    /// Where they are.
+    pub store_dir: &'a str,
+    /// Which requests the API understands.
+    pub api_level: u32,
+}
+
+/// The lines of JetStream, between its first and the restored streams.
+pub fn jetstream_lines(facts: JetStream<'_>) -> Vec<String> {
+    vec![
+        "---------------- JETSTREAM ----------------".to_owned(),
+        format!("  Strict:          {}", facts.strict),
+        format!("  Max Memory:      {}", bytes(facts.memory_bytes_max)),
+        format!("  Max Storage:     {}", bytes(facts.storage_bytes_max)),
+        format!("  Store Directory: {:?}", facts.store_dir),
+        format!("  API Level:       {}", facts.api_level),
+        "-------------------------------------------".to_owned(),
+    ]
+}
+
+/// Bytes for people.
+fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KB", "MB", "GB", "TB", "PB", "EB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let exponent = bytes.ilog2() / 10;
+    let unit = UNITS[exponent as usize - 1];
+    format!(
+        "{:.2} {unit}",
+        bytes as f64 / 1024_f64.powi(exponent as i32)
+    )
+}
+
 /// The first lines.
 pub fn start_lines(facts: Facts<'_>) -> Vec<String> {
     let mut lines = vec![
@@ -98,6 +147,28 @@ mod tests {
         let last = start_lines(facts).pop();
         let expected = "Using configuration file: c.conf (sha256:76b1)";
         assert_eq!(last.as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn jetstream_names_its_limits_and_directory() {
+        let facts = JetStream {
+            strict: true,
+            memory_bytes_max: 1 << 30,
+            storage_bytes_max: 1536,
+            store_dir: "/data",
+            api_level: 1,
+        };
+        let lines = jetstream_lines(facts);
+        for line in [
+            "  Strict:          true",
+            "  Max Memory:      1.00 GB",
+            "  Max Storage:     1.50 KB",
+            "  Store Directory: \"/data\"",
+        ] {
+            assert!(lines.iter().any(|said| said == line), "{line}: {lines:#?}");
+        }
+        assert_eq!(bytes(0), "0 B");
+        assert_eq!(bytes(u64::MAX), "16.00 EB");
     }
 
     #[test]

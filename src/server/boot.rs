@@ -104,6 +104,9 @@ impl Server {
             return Err(StartError::Config(refused));
         }
         let identity = Identity::new(options.listen.server_name.as_deref());
+        if let Some(source) = &source {
+            source.announce(&identity, &digest);
+        }
         let directory = directory(&options)?;
         let checked = checked_accounts(&options)?;
         let accounts = Arc::new(Accounts::new([]));
@@ -146,6 +149,10 @@ impl Server {
             .system()
             .and_then(|system| accounts.get(&system.name));
         let streams = streams::start(&options, &identity, &accounts).await?;
+        live.set_jetstream_options(options.jetstream.clone());
+        if let Some(started) = &streams {
+            let _ = live.jetstream.set(Arc::downgrade(&started.jetstream));
+        }
         let events = Arc::new(Events::new(
             system,
             accounts,

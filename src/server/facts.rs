@@ -91,6 +91,7 @@ pub(super) fn build(
         } else {
             system.to_owned()
         },
+        jetstream: options.jetstream.enabled,
         tls_cert_not_after: known.tls_cert_not_after,
         ..ServerFacts::default()
     }

@@ -3,26 +3,30 @@
 //! Copies under short locks; nothing here decides or changes anything.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use parking_lot::RwLock;
 
+use super::live_streams;
 use crate::account::export::{ExportKind, ResponseKind};
 use crate::auth::tls_map::{self, CertificateNames};
 use crate::client::Front;
 use crate::client::entry::Client;
 use crate::clock::{self, Timestamp};
+use crate::config::options::jetstream as options;
 use crate::connection::close::CloseReason;
 use crate::connection::id::ConnId;
+use crate::jetstream::JetStream;
 use crate::monitor::accountz;
 use crate::monitor::closed_ring::ClosedRing;
 use crate::monitor::source::{
     AccountDetail, AccountSnapshot, AccountTraffic, ByKind, ConnectionSnapshot, Counters,
     PeerCertificate, ServerFacts, Source, SublistSnapshot, SubscriptionSnapshot, TlsSnapshot,
-    Traffic,
+    Traffic, Waiting,
 };
+use crate::monitor::streams::{JetStreamSnapshot, StreamDetails, Wanted};
 use crate::pubsub::accounts::Account;
 use crate::pubsub::subscription::Subscription;
 use crate::telemetry::process::{self, ProcessMeter, Usage};
@@ -33,6 +37,9 @@ pub struct Live {
     facts: RwLock<Arc<ServerFacts>>,
     closed: ClosedRing,
     meter: ProcessMeter,
+    /// JetStream, once it runs; it is somebody else's to end.
+    pub jetstream: OnceLock<Weak<JetStream>>,
+    jetstream_options: RwLock<options::JetStream>,
     /// Clients are accepted.
     pub is_ready: AtomicBool,
 }
@@ -45,8 +52,19 @@ impl Live {
             facts: RwLock::new(Arc::new(facts)),
             closed: ClosedRing::new(closed_max),
             meter: ProcessMeter::new(process::read_proc),
+            jetstream: OnceLock::new(),
+            jetstream_options: RwLock::default(),
             is_ready: AtomicBool::new(false),
         }
+    }
+
+    /// Replaces what is configured about JetStream.
+    pub fn set_jetstream_options(&self, options: options::JetStream) {
+        *self.jetstream_options.write() = options;
+    }
+
+    fn running_jetstream(&self) -> Option<Arc<JetStream>> {
+        self.jetstream.get()?.upgrade()
     }
 
     /// Replaces what is configured.
@@ -293,6 +311,9 @@ impl Source for Live {
             imports,
             mappings: mappings(&policy.mappings),
             responses: responses(&account),
+            jetstream: self
+                .running_jetstream()
+                .is_some_and(|jetstream| jetstream.streams.account(name).is_some()),
             ..AccountDetail::default()
         })
     }
@@ -315,6 +336,28 @@ impl Source for Live {
                 visit(subscription(name, &sub));
             }
         }
+    }
+
+    fn jetstream(&self) -> Option<JetStreamSnapshot> {
+        let jetstream = self.running_jetstream()?;
+        let options = self.jetstream_options.read();
+        Some(live_streams::snapshot(&jetstream, &options))
+    }
+
+    fn stream_details(&self, wanted: Wanted) -> Waiting<'_, StreamDetails> {
+        Box::pin(async move {
+            match self.running_jetstream() {
+                Some(jetstream) => live_streams::details(&jetstream, &wanted).await,
+                None => StreamDetails::new(),
+            }
+        })
+    }
+
+    fn has_consumer(&self, account: &str, stream: &str, consumer: &str) -> bool {
+        let site = self.running_jetstream();
+        let site = site.and_then(|jetstream| jetstream.streams.account(account));
+        let stream = site.and_then(|site| site.stream(stream));
+        stream.is_some_and(|stream| stream.has_consumer(consumer))
     }
 }
 

@@ -17,6 +17,7 @@ pub mod identity;
 pub mod info;
 pub mod listeners;
 pub mod live;
+mod live_streams;
 pub mod logging;
 pub mod memory;
 pub mod reload;
@@ -64,6 +65,10 @@ pub trait ConfigSource: Send + Sync {
     /// # Errors
     /// What is wrong, for a person.
     fn apply_logging(&self, options: &Options) -> Result<(), String>;
+
+    /// Says who has begun to start, before anything else is said. A server that is no
+    /// process says nothing.
+    fn announce(&self, _identity: &identity::Identity, _digest: &str) {}
 
     /// Writes the files by which `server` shows itself, as far as they have changed. What
     /// cannot be written is logged. A server that is no process has no such files.

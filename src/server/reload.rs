@@ -35,6 +35,14 @@ pub enum ReloadError {
     /// Something that needs a restart.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// JetStream cannot be turned on or off.
+    #[error("config reload not supported for JetStream: turning it on or off needs a restart")]
+    JetStream,
+    /// JetStream of an account cannot be turned off.
+    #[error(
+        "config reload not supported for JetStream of account {0:?}: turning it off needs a restart"
+    )]
+    AccountStreams(String),
     /// The new configuration could not be started with either.
     #[error(transparent)]
     Invalid(#[from] StartError),
@@ -55,11 +63,22 @@ impl Server {
         if !refused.is_empty() {
             return Err(StartError::Config(refused).into());
         }
+        let has = |is_such: fn(&Change) -> bool| plan.changes.iter().any(is_such);
+        if has(|change| matches!(change, Change::JetStream(_))) {
+            return Err(ReloadError::JetStream);
+        }
+        let losing = self
+            .streams
+            .lock()
+            .as_ref()
+            .map(|s| s.losing(&fresh.options));
+        if let Some(account) = losing.flatten() {
+            return Err(ReloadError::AccountStreams(account));
+        }
         let checked = boot::checked_accounts(&fresh.options)?;
         let directory = boot::directory(&fresh.options).map_err(StartError::from)?;
         let tls = TlsState::new(&fresh.options, &RealVfs).map_err(StartError::from)?;
         let monitoring_tls = boot::monitoring_tls(&fresh.options)?;
-        let has = |is_such: fn(&Change) -> bool| plan.changes.iter().any(is_such);
         let authorization = has(Change::is_authorization);
         if has(Change::is_logging) || has(|c| matches!(c, Change::MaxTracedMsgLen(_))) {
             source
@@ -73,6 +92,10 @@ impl Server {
             accounts::reapply(&self.front.accounts, &checked, &old, &options);
             self.front.login.set_directory(directory);
         }
+        if let Some(streams) = &*self.streams.lock() {
+            streams.follow(&options, &self.front.accounts);
+        }
+        self.live.set_jetstream_options(options.jetstream.clone());
         *self.front.options.write() = Arc::new(boot::client_options(&options));
         self.tls.set(tls);
         if let Some((port, fresh)) = self.monitoring_tls.as_ref().zip(monitoring_tls) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::banner::{self, Listener};
 use super::boot::StartError;
 use super::files::{self, Ports, PortsFile};
+use super::identity::Identity;
 use super::reload::ReloadError;
 use super::signals::{Cause, Signal, Signals};
 use super::source::{Loaded, Source};
@@ -21,6 +22,8 @@ use crate::vfs::{self, Vfs};
 struct ProcessSource {
     /// The name the process goes by.
     program: &'static str,
+    /// The version it says.
+    version: String,
     source: Source,
     log: Handle,
 }
@@ -38,6 +41,19 @@ impl ConfigSource for ProcessSource {
     fn apply_logging(&self, options: &Options) -> Result<(), String> {
         let settings = logging::settings(&options.logging);
         self.log.apply(&settings).map_err(|error| error.to_string())
+    }
+
+    fn announce(&self, identity: &Identity, digest: &str) {
+        let lines = banner::start_lines(banner::Facts {
+            program: self.program,
+            version: &self.version,
+            name: &identity.name,
+            id: identity.id(),
+            config: self.source.file().map(|file| (file, digest)),
+        });
+        for line in lines {
+            tracing::info!("{line}");
+        }
     }
 
     fn apply_files(&self, server: &Server, pid_file: bool, ports_file: bool) {
@@ -111,25 +127,14 @@ async fn run(
     let vfs = Arc::clone(source.vfs());
     let mut signals = Signals::new().map_err(StartError::Signals)?;
     warn_of(&loaded);
-    let file = source.file().map(str::to_owned);
     let configuration = configuration(loaded);
-    let digest = configuration.digest.clone();
     let source = Arc::new(ProcessSource {
         program,
+        version: version.to_owned(),
         source,
         log: log.clone(),
     });
     let server = Server::start(configuration, Some(source)).await?;
-    let lines = banner::start_lines(banner::Facts {
-        program,
-        version,
-        name: &server.identity.name,
-        id: server.identity.id(),
-        config: file.as_deref().map(|file| (file, digest.as_str())),
-    });
-    for line in lines {
-        tracing::info!("{line}");
-    }
     announce_listeners(&server);
     server.write_pid_file(&vfs)?;
     server.write_ports_file(program, &vfs);

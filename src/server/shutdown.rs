@@ -31,9 +31,11 @@ impl Server {
         }
         let streams = self.streams.lock().take();
         if let Some(streams) = streams {
+            tracing::info!("{}", banner::JETSTREAM_SHUTDOWN);
             streams.task.abort();
             streams.jetstream.streams.stop().await;
             streams.wal.close();
+            tracing::info!("{}", banner::JETSTREAM_STOPPED);
         }
         let gone = async {
             while !self.front.clients.is_empty() {

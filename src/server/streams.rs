@@ -10,18 +10,21 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 use super::identity::Identity;
-use super::{memory, version};
+use super::{banner, memory, version};
 use crate::account;
-use crate::config::options::Options;
+use crate::account::limits::JetStreamLimits;
+use crate::clock;
+use crate::config::options::{Options, jetstream as options};
 use crate::connection::resident;
+use crate::consumer::metadata::API_LEVEL;
 use crate::entropy::{self, Random};
-use crate::jetstream::account::AccountStreams;
+use crate::jetstream::account::{AccountStreams, Server};
 use crate::jetstream::mailbox::Limits;
 use crate::jetstream::meta_group::{Meta, MetaError};
 use crate::jetstream::streams::{self, Streams};
-use crate::jetstream::usage::Usage;
-use crate::jetstream::{self, JetStream, subscriptions};
-use crate::pubsub::accounts::Accounts;
+use crate::jetstream::subscriptions::Queue;
+use crate::jetstream::{self, JetStream, ServerLimits, subscriptions};
+use crate::pubsub::accounts::{Account, Accounts};
 use crate::raft::group;
 use crate::raft::groups::{self, Groups};
 use crate::tasks::Shards;
@@ -81,6 +84,8 @@ pub(super) struct Started {
     pub wal: Wal,
     /// Answers requests.
     pub task: JoinHandle<()>,
+    /// Where requests wait.
+    queue: Arc<Queue>,
     /// Nobody else may use it meanwhile.
     _data_dir: DataDir,
 }
@@ -95,6 +100,8 @@ pub(super) async fn start(
     if !settings.enabled {
         return Ok(None);
     }
+    let began = clock::monotonic();
+    tracing::info!("{}", banner::JETSTREAM);
     let directory = match &settings.store_dir {
         Some(directory) => PathBuf::from(directory),
         None => std::env::temp_dir().join(DEFAULT_DIRECTORY),
@@ -134,43 +141,40 @@ pub(super) async fn start(
         Random::from_system(),
     );
     let space = vfs.space(&directory)?;
-    let bytes = |configured: Option<i64>, default: u64| {
-        configured.map_or(default, |limit| u64::try_from(limit).unwrap_or(default))
-    };
-    let positive =
-        |limit: Option<i64>| limit.and_then(|l| u64::try_from(l).ok()).filter(|l| *l > 0);
+    let limits = limits(
+        settings,
+        memory::available(&RealVfs) as u64 / 4 * 3,
+        space.available / 4 * 3,
+    );
+    let store_dir = directory.display().to_string();
+    let lines = banner::jetstream_lines(banner::JetStream {
+        strict: settings.strict,
+        memory_bytes_max: limits.memory_bytes_max,
+        storage_bytes_max: limits.storage_bytes_max,
+        store_dir: &store_dir,
+        api_level: API_LEVEL,
+    });
+    for line in lines {
+        tracing::info!("{line}");
+    }
     let jetstream = JetStream::new(
         jetstream::Options {
             server_name: identity.name.clone(),
             version: version::COMPATIBILITY,
             strict: settings.strict,
             requests_max: usize::try_from(settings.request_queue_limit).unwrap_or(usize::MAX),
-            memory_bytes_max: bytes(
-                settings.max_memory_store,
-                memory::available(&RealVfs) as u64 / 4 * 3,
-            ),
-            storage_bytes_max: bytes(settings.max_file_store, space.available / 4 * 3),
-            dedup_window_max: settings.limits.duplicate_window,
-            ack_pending_max: positive(settings.limits.max_ack_pending),
-            request_batch_max: positive(settings.limits.max_request_batch),
+            store_dir,
+            limits,
         },
         streams,
         meta,
-    );
-    let usage = Arc::<Usage>::default();
-    let maxima = (
-        jetstream.options.memory_bytes_max,
-        jetstream.options.storage_bytes_max,
     );
     let (queue, task) = jetstream.answer_requests();
     for (name, limits) in accounts_with_streams(options) {
         let Some(account) = accounts.get(&name) else {
             continue;
         };
-        let site = AccountStreams::new(Arc::clone(&account), limits, Arc::clone(&usage), maxima);
-        account.interest.observe(Arc::clone(&site) as _);
-        subscriptions::subscribe(&site, &queue);
-        jetstream.streams.add_account(site);
+        add_account(&jetstream, &queue, &account, limits);
     }
     for account in accounts.all() {
         let has_streams = jetstream.streams.account(&account.name).is_some();
@@ -178,13 +182,95 @@ pub(super) async fn start(
             subscriptions::subscribe_without(&account);
         }
     }
-    jetstream.start_streams().await;
+    let known = jetstream.missing_streams().len();
+    if known > 0 {
+        tracing::info!("  Restoring {known} streams");
+    }
+    let failed = jetstream.start_streams().await;
+    if failed > 0 {
+        tracing::error!("  {failed} streams do not run");
+    }
+    let took = clock::monotonic().since(began);
+    tracing::info!("Took {took:?} to start JetStream");
     Ok(Some(Started {
         _data_dir: data_dir,
+        queue,
         jetstream,
         wal,
         task,
     }))
+}
+
+/// The account may have streams from now on.
+fn add_account(
+    jetstream: &JetStream,
+    queue: &Arc<Queue>,
+    account: &Arc<Account>,
+    limits: JetStreamLimits,
+) {
+    let server = Server {
+        usage: Arc::clone(&jetstream.usage),
+        limits: Arc::clone(&jetstream.limits),
+    };
+    let site = AccountStreams::new(Arc::clone(account), limits, server);
+    account.interest.observe(Arc::clone(&site) as _);
+    subscriptions::subscribe(&site, queue);
+    jetstream.streams.add_account(site);
+}
+
+/// What is configured; the defaults are for what is not.
+fn limits(
+    settings: &options::JetStream,
+    memory_default: u64,
+    storage_default: u64,
+) -> ServerLimits {
+    let bytes = |configured: Option<i64>, default: u64| {
+        configured.map_or(default, |limit| u64::try_from(limit).unwrap_or(default))
+    };
+    let positive =
+        |limit: Option<i64>| limit.and_then(|l| u64::try_from(l).ok()).filter(|l| *l > 0);
+    ServerLimits {
+        memory_bytes_max: bytes(settings.max_memory_store, memory_default),
+        storage_bytes_max: bytes(settings.max_file_store, storage_default),
+        dedup_window_max: settings.limits.duplicate_window,
+        ack_pending_max: positive(settings.limits.max_ack_pending),
+        request_batch_max: positive(settings.limits.max_request_batch),
+    }
+}
+
+impl Started {
+    /// The account that has streams, or may have had, and is to lose JetStream.
+    pub fn losing(&self, options: &Options) -> Option<String> {
+        let stay = accounts_with_streams(options);
+        let sites = self.jetstream.streams.accounts().into_iter();
+        let mut losing = sites
+            .filter(|site| stay.iter().all(|(name, _)| **name != *site.account.name))
+            // Without any other, the global account is one by default.
+            .filter(|site| &*site.account.name != account::GLOBAL || !site.streams().is_empty());
+        losing.next().map(|site| site.account.name.to_string())
+    }
+
+    /// Takes over other limits, and accounts that may have streams from now on.
+    pub fn follow(&self, options: &Options, accounts: &Accounts) {
+        {
+            let mut now = self.jetstream.limits.write();
+            *now = limits(
+                &options.jetstream,
+                now.memory_bytes_max,
+                now.storage_bytes_max,
+            );
+        }
+        for (name, limits) in accounts_with_streams(options) {
+            match self.jetstream.streams.account(&name) {
+                Some(site) => *site.limits.write() = limits,
+                None => {
+                    if let Some(account) = accounts.get(&name) {
+                        add_account(&self.jetstream, &self.queue, &account, limits);
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// Locks the directory and says whose it is, if nobody has before: a server that is alone
@@ -207,7 +293,7 @@ fn own_directory(vfs: &dyn Vfs, directory: &Path) -> Result<DataDir, StreamsErro
 }
 
 /// The accounts that may have streams: those that say so; without any, the global one.
-fn accounts_with_streams(options: &Options) -> Vec<(String, account::limits::JetStreamLimits)> {
+fn accounts_with_streams(options: &Options) -> Vec<(String, JetStreamLimits)> {
     let configured = &options.accounts.accounts;
     let with: Vec<_> = configured
         .iter()

@@ -85,7 +85,7 @@ pub(super) fn answer_requests(
                 event_id: &event_id,
             };
             let control = Hands(server.clone());
-            if let Some(answer) = monitor.answer(&incoming, &control) {
+            if let Some(answer) = monitor.answer(&incoming, &control).await {
                 let headers = answer.headers.map(str::as_bytes);
                 internal::publish(
                     &system,

@@ -4,7 +4,7 @@
 //! row, and `docs/metrics.md` is printed from the table.
 //!
 //! Invariants: names are unique and never change their meaning; a counter ends in
-//! `_total`; labels are bounded: an account at most, never a subject.
+//! `_total`; labels are bounded: an account and a stream at most, never a subject.
 
 /// Whether a figure can go down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +109,32 @@ table! {
         "Connections of the account closed because they read too slowly.";
     ACCOUNTS_LEFT_OUT = Gauge "natter_accounts_left_out" ["accounts"] ()
         "Accounts without metrics of their own because there are too many accounts.";
+    JETSTREAM_MEMORY_MAX = Gauge "natter_jetstream_memory_bytes_max" ["bytes"] ()
+        "Bytes of all streams in memory at most; 0 without JetStream.";
+    JETSTREAM_STORAGE_MAX = Gauge "natter_jetstream_storage_bytes_max" ["bytes"] ()
+        "Bytes of all streams on disk at most; 0 without JetStream.";
+    JETSTREAM_FAILED = Gauge "natter_jetstream_streams_failed" ["streams"] ()
+        "Streams that should run and do not.";
+    JETSTREAM_STREAMS = Gauge "natter_jetstream_streams" ["streams"] ("account")
+        "Streams of the account.";
+    JETSTREAM_CONSUMERS = Gauge "natter_jetstream_consumers" ["consumers"] ("account")
+        "Consumers of all streams of the account.";
+    JETSTREAM_MEMORY = Gauge "natter_jetstream_memory_bytes" ["bytes"] ("account")
+        "Bytes of the account's streams in memory.";
+    JETSTREAM_STORAGE = Gauge "natter_jetstream_storage_bytes" ["bytes"] ("account")
+        "Bytes of the account's streams on disk.";
+    JETSTREAM_REQUESTS = Counter "natter_jetstream_api_requests_total" ["requests"] ("account")
+        "Requests of the account to the JetStream API.";
+    JETSTREAM_ERRORS = Counter "natter_jetstream_api_errors_total" ["requests"] ("account")
+        "Requests of the account to the JetStream API that were answered with an error.";
+    STREAM_MESSAGES = Gauge "natter_stream_messages" ["messages"] ("account", "stream")
+        "Messages of the stream.";
+    STREAM_BYTES = Gauge "natter_stream_bytes" ["bytes"] ("account", "stream")
+        "Bytes of the stream.";
+    STREAM_CONSUMERS = Gauge "natter_stream_consumers" ["consumers"] ("account", "stream")
+        "Consumers of the stream.";
+    STREAMS_LEFT_OUT = Gauge "natter_streams_left_out" ["streams"] ()
+        "Streams without metrics of their own because there are too many streams.";
     PROCESS_CPU = Counter "process_cpu_seconds_total" ["seconds"] ()
         "Processor time used by the process.";
     PROCESS_MEMORY = Gauge "process_resident_memory_bytes" ["bytes"] ()

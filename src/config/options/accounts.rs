@@ -69,7 +69,7 @@ pub(super) const KEYS: &[Key<AccountSpec>] = &[
         "What the account takes from others.",
         |a, v, r| r.imports(v, &mut a.imports)),
     key("jetstream", "boolean, enabled, disabled or map", "disabled", Yes, "enabled",
-        "What the account may store. Not in this release.",
+        "What the account may store; a block turns JetStream on.",
         |a, v, r| jetstream(v, r, &mut a.jetstream)),
     key("default_permissions", "permissions", "everything", Yes, "{ publish: foo }",
         "Permissions of users that have none.",

@@ -566,11 +566,12 @@ fn what_is_wrong_between_sections_is_refused() {
 /// What is read and checked, but refused at start: file text, where, and a word of it.
 #[rustfmt::skip]
 const UNBUILT: &[(&str, &[&str], &str)] = &[
-    ("jetstream: enabled", &["1:1"], "jetstream"),
-    ("jetstream {}", &["1:1"], "jetstream"),
-    ("store_dir: x", &["1:1"], "jetstream"),
-    ("accounts { A {jetstream: enabled}\n B {jetstream {}} }", &["1:15", "2:5"], "jetstream"),
-    ("default_js_domain {A: x}", &["1:1"], "jetstream"),
+    ("default_js_domain {A: x}", &["1:1"], "domains"),
+    ("jetstream {domain: hub}", &["1:12"], "domains"),
+    ("jetstream {extension_hint: will_extend}", &["1:12"], "extension_hint"),
+    ("jetstream {key: a}", &["1:12"], "encryption"),
+    ("jetstream {cipher: aes\n prev_key: a}", &["1:12", "2:2"], "encryption"),
+    ("jetstream {tpm {keys_file: k, encryption_password: p}}", &["1:12"], "encryption"),
     ("cluster {}", &["1:1"], "cluster"),
     ("gateway {}", &["1:1"], "gateway"),
     ("leaf {}", &["1:1"], "leafnodes"),
@@ -619,12 +620,20 @@ fn what_is_switched_off_is_not_refused() {
 }
 
 #[test]
+fn what_belongs_to_streams_is_accepted() {
+    let text = "jetstream {max_mem: 1GB, max_file: 1GB, sync_interval: always, strict: false\n\
+                unique_tag: 'az:', limits {max_ack_pending: 10}}\nstore_dir: x\n\
+                accounts {A {jetstream: enabled}, B {jetstream {max_mem: 1MB}}}";
+    assert_eq!(options(text).refuse_unbuilt(), []);
+}
+
+#[test]
 fn what_a_flag_asks_for_is_refused_without_a_place() {
     let mut options = Options::default();
-    options.jetstream.enabled = true;
+    options.listen.proxy_protocol = true;
     assert_eq!(
         texts(&options.refuse_unbuilt()),
-        ["jetstream is not part of this release"]
+        ["proxy_protocol is not part of this release"]
     );
 }
 

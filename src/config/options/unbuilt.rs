@@ -5,6 +5,7 @@
 //! ends with deleting its row.
 
 use super::Options;
+use super::jetstream::Cipher;
 use super::tls::Tls;
 use crate::account::export::ExportKind;
 use crate::config::error::ConfigError;
@@ -34,7 +35,15 @@ const fn row(
 #[rustfmt::skip]
 const UNBUILT: &[Row] = &[
     row(&["default_js_domain"], |o| !o.accounts.default_js_domain.is_empty(),
-        "default_js_domain belongs to jetstream, which is not part of this release"),
+        "default_js_domain is not part of this release: JetStream has no domains"),
+    row(&["jetstream.domain"], |o| o.jetstream.domain.as_ref().is_some_and(|domain| !domain.is_empty()),
+        "jetstream domains are not part of this release"),
+    row(&["jetstream.extension_hint"], |o| o.jetstream.extension_hint.as_ref().is_some_and(|hint| !hint.is_empty()),
+        "extension_hint is not part of this release: JetStream has no domains"),
+    row(&["jetstream.key", "jetstream.prev_key", "jetstream.cipher"], encrypts,
+        "encryption of streams is not part of this release: encrypt the disk"),
+    row(&["jetstream.tpm"], |o| o.jetstream.tpm.is_some(),
+        "encryption of streams is not part of this release: encrypt the disk"),
     row(&["cluster"], |o| o.cluster.is_some(),
         "cluster is not part of this release: a server runs alone"),
     row(&["gateway"], |o| o.gateway.is_some(),
@@ -116,6 +125,15 @@ pub(super) fn refuse(options: &Options) -> Vec<ConfigError> {
         }
     }
     errors
+}
+
+/// Streams are to be encrypted. A cipher without a key does nothing with the peers; here it
+/// would be a promise.
+fn encrypts(options: &Options) -> bool {
+    let jetstream = &options.jetstream;
+    jetstream.encryption_key.is_some()
+        || jetstream.previous_encryption_key.is_some()
+        || jetstream.cipher != Cipher::default()
 }
 
 /// TLS of the client listener is such; other blocks are refused as a whole.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::clock::Timestamp;
 
 use super::super::fake::FakeSource;
-use super::super::golden::{assert_same, case, cases};
+use super::super::golden::{assert_same, at_once, case, cases};
 use super::super::source::Source as _;
 use super::*;
 
@@ -43,7 +43,7 @@ fn monitor(source: FakeSource) -> Monitor {
 
 fn get(monitor: &Monitor, base: &str, target: &str) -> Reply {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    respond(monitor, base, path, query)
+    at_once(respond(monitor, base, path, query))
 }
 
 /// Compares status, headers and body with a recorded case.
@@ -449,4 +449,52 @@ fn rare_keys_of_accounts_have_their_places() {
         shown("/account_detail/validation_result_jwt/0"),
         "description blocking time_check"
     );
+}
+
+/// Streams: every answer about them, but for the directory and what is told of servers.
+#[test]
+fn jetstream_is_shown_as_the_peer_shows_it() {
+    for (name, mut golden) in cases("streams") {
+        // The cases of requests have no path; subscriptions and imports are other than ours.
+        if golden["path"].is_null() || name == "varz" || name.starts_with("accountz") {
+            continue;
+        }
+        if let Some(limits) = golden["body"]["limits"].as_object_mut() {
+            // Ours has no limit of its own.
+            limits.shift_remove("default_max_consumers");
+        }
+        let varying = [VARYING, &["store_dir", "ts"]].concat();
+        check(FakeSource::streams(), &golden, &varying);
+    }
+}
+
+#[test]
+fn varz_has_a_section_for_jetstream() {
+    let mut golden = case("streams", "varz")["body"]["jetstream"].clone();
+    let limits = golden["limits"].as_object_mut().expect("limits");
+    limits.shift_remove("default_max_consumers");
+    let reply = get(&monitor(FakeSource::streams()), "", "/varz");
+    let ours: Value = serde_json::from_str(&reply.body).expect("JSON");
+    let ours = ours["jetstream"].to_string();
+    assert_same("varz", &golden, &ours, &["store_dir"]);
+}
+
+#[test]
+fn a_stream_that_does_not_run_is_unhealthy() {
+    let check = |target: &str, expected: u16| {
+        let mut source = FakeSource::streams();
+        let jetstream = source.jetstream.as_mut().expect("it has JetStream");
+        jetstream.failed = vec![("A".to_owned(), "S9".to_owned())];
+        assert_eq!(
+            get(&monitor(source), "", target).status,
+            expected,
+            "{target}"
+        );
+    };
+    check("/healthz", 503);
+    check("/healthz?account=A&stream=S9", 503);
+    check("/healthz?account=A&stream=S1", 200);
+    check("/healthz?account=B", 200);
+    check("/healthz?js-enabled-only=1", 200);
+    check("/healthz?js-server-only=1", 200);
 }

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::super::fake::FakeSource;
-use super::super::golden::{assert_same, cases};
+use super::super::golden::{assert_same, at_once, cases};
 use super::*;
 use crate::auth::permissions::{PermissionsSpec, ResponsePermission, SubjectPermission};
 
@@ -137,7 +137,7 @@ fn ask(case: &Value) -> Option<Answer> {
         requester: Some(&requester),
         event_id: "event",
     };
-    monitor().answer(&incoming, &FakeControl::default())
+    at_once(monitor().answer(&incoming, &FakeControl::default()))
 }
 
 /// Whether the case is one whose answer is meant to differ.
@@ -198,7 +198,7 @@ fn orders_are_carried_out_and_said_so() {
             body: body.as_bytes(),
             ..Incoming::default()
         };
-        let answer = monitor().answer(&incoming, &control).expect("an answer");
+        let answer = at_once(monitor().answer(&incoming, &control)).expect("an answer");
         assert_eq!(*control.told.lock(), told, "{kind} {body}");
         let body: Value = serde_json::from_str(&answer.body).expect("JSON");
         assert_eq!(body["error"]["description"].as_str(), error, "{kind}");
@@ -240,7 +240,7 @@ fn without_a_reply_only_statsz_is_published() {
             subject,
             ..Incoming::default()
         };
-        monitor().answer(&incoming, &FakeControl::default())
+        at_once(monitor().answer(&incoming, &FakeControl::default()))
     };
     assert_eq!(ask("$SYS.REQ.SERVER.PING.VARZ"), None);
     let answer = ask("$SYS.REQ.SERVER.PING").expect("an event");
@@ -256,9 +256,8 @@ fn answers_are_numbered() {
         ..Incoming::default()
     };
     for seq in 1..4 {
-        let answer = monitor
-            .answer(&incoming, &FakeControl::default())
-            .expect("an answer");
+        let answer = at_once(monitor.answer(&incoming, &FakeControl::default()));
+        let answer = answer.expect("an answer");
         let body: Value = serde_json::from_str(&answer.body).expect("JSON");
         assert_eq!(body["server"]["seq"], seq);
     }
@@ -275,7 +274,7 @@ fn subscribers_are_counted_in_the_account_of_who_asks() {
             requester: Some(&requester),
             ..Incoming::default()
         };
-        let answer = monitor().answer(&incoming, &FakeControl::default());
+        let answer = at_once(monitor().answer(&incoming, &FakeControl::default()));
         answer.expect("an answer").body
     };
     for (payload, expected) in [
@@ -290,5 +289,55 @@ fn subscribers_are_counted_in_the_account_of_who_asks() {
         ("$SYS.REQ.USER.INFO", "0"),
     ] {
         assert_eq!(count(payload), expected, "{payload:?}");
+    }
+}
+
+#[test]
+fn requests_about_streams_are_answered_as_the_peer_answers() {
+    let monitor = Monitor::new(Arc::new(FakeSource::streams()));
+    for (name, mut golden) in cases("streams") {
+        let subject = golden["subject"].as_str().unwrap_or_default().to_owned();
+        // Imports are other than ours.
+        if subject.is_empty() || name == "request info" {
+            continue;
+        }
+        without_own_limit(&mut golden);
+        let incoming = Incoming {
+            subject: &subject,
+            reply: "_INBOX.1",
+            body: golden["request"].as_str().unwrap_or_default().as_bytes(),
+            ..Incoming::default()
+        };
+        let answer = at_once(monitor.answer(&incoming, &FakeControl::default()));
+        let answer = answer.unwrap_or_else(|| panic!("{name}: no answer"));
+        let mut varying = VARYING.to_vec();
+        varying.retain(|key| !["msgs", "bytes"].contains(key));
+        varying.extend([
+            "flags",
+            "store_dir",
+            "ts",
+            "sent",
+            "received",
+            "connections",
+        ]);
+        varying.extend([
+            "sent_to_clients",
+            "received_from_clients",
+            "total_connections",
+        ]);
+        varying.extend(["active_accounts", "active_servers"]);
+        assert_same(&name, &golden["body"], &answer.body, &varying);
+    }
+}
+
+/// Takes the limit away that ours does not have.
+fn without_own_limit(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.shift_remove("default_max_consumers");
+            fields.values_mut().for_each(without_own_limit);
+        }
+        Value::Array(list) => list.iter_mut().for_each(without_own_limit),
+        _ => {}
     }
 }

@@ -196,7 +196,7 @@ fn what_needs_a_restart_is_refused_and_changes_nothing() {
         ),
         (
             "jetstream: true",
-            "natter.conf:3:1: jetstream is not part of this release",
+            "config reload not supported for JetStream: turning it on or off needs a restart",
         ),
         (
             "no_auth_user: x\nauthorization { users: [ {user: x, password: y} ] }",

@@ -25,24 +25,19 @@ fn check(config: &str, line: usize, sentence: &str) {
 fn parts_that_are_not_built_are_refused_by_place_and_sentence() {
     for (config, line, sentence) in [
         (
-            "jetstream: enabled",
-            2,
-            "jetstream is not part of this release",
-        ),
-        (
-            "store_dir: data",
-            2,
-            "store_dir belongs to jetstream, which is not part of this release",
-        ),
-        (
             "default_js_domain { $G: d }",
             2,
-            "default_js_domain belongs to jetstream, which is not part of this release",
+            "default_js_domain is not part of this release: JetStream has no domains",
         ),
         (
-            "accounts { A { jetstream: enabled } }",
+            "jetstream { domain: hub }",
             2,
-            "jetstream is not part of this release",
+            "jetstream domains are not part of this release",
+        ),
+        (
+            "jetstream { key: s3cr3t }",
+            2,
+            "encryption of streams is not part of this release: encrypt the disk",
         ),
         (
             "\ncluster { port: -1 }",
@@ -152,18 +147,11 @@ fn parts_that_are_not_built_are_refused_by_place_and_sentence() {
 
 #[test]
 fn flags_that_ask_for_such_a_part_are_refused_too() {
-    for (flags, sentence) in [
-        (&["-js"][..], "jetstream is not part of this release"),
-        (
-            &["-sd", "data"],
-            "store_dir belongs to jetstream, which is not part of this release",
-        ),
-        (
-            &["--cluster", "nats://127.0.0.1:-1"],
-            "cluster is not part of this release: a server runs alone",
-        ),
-    ] {
-        let args = [&["server", "-a", "127.0.0.1", "-p", "-1"], flags].concat();
+    for (flags, sentence) in [(
+        &["--cluster", "nats://127.0.0.1:-1"],
+        "cluster is not part of this release: a server runs alone",
+    )] {
+        let args = [&["server", "-a", "127.0.0.1", "-p", "-1"][..], flags].concat();
         let output = natter(&args);
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(text.contains(sentence), "{flags:?}: {text}");

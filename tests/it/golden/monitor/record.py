@@ -185,6 +185,78 @@ def certificates():
 
 PLAIN = "listen: 127.0.0.1:-1\nhttp: 127.0.0.1:-1\n"
 
+STREAMS = """
+server_name: golden
+listen: 127.0.0.1:-1
+http: 127.0.0.1:-1
+jetstream { store_dir: "@DIR", max_mem: 1GB, max_file: 2GB, limits { max_ack_pending: 500, duplicate_window: "5m" } }
+system_account: SYS
+accounts {
+  SYS { users: [{user: sys, password: sys}] }
+  A { jetstream { max_mem: 10MB, max_file: 20MB, max_streams: 5, max_consumers: 7 }, users: [{user: a, password: a}] }
+  B { jetstream: enabled, users: [{user: b, password: b}] }
+  C { users: [{user: c, password: c}] }
+}
+"""
+
+
+def streams():
+    """What a server with JetStream says: its own file, for `src/monitor/jsz.rs`."""
+    server, cases = Server(STREAMS), {}
+    client = Client(server.port, user="a", **{"pass": "a"}).ready()
+    make = lambda kind, name, body: client.request(f"$JS.API.{kind}.{name}", json.dumps(body))
+    make("STREAM.CREATE", "S1", {"name": "S1", "subjects": ["s1.>"], "max_bytes": 1000, "storage": "file"})
+    make("STREAM.CREATE", "S2", {"name": "S2", "subjects": ["s2"], "max_bytes": 100, "storage": "memory"})
+    for subject in ("s1.a", "s1.a", "s1.b", "s2"):
+        client.request(subject, "hello")
+    make("CONSUMER.CREATE", "S1.C1", {"stream_name": "S1", "config": {
+        "name": "C1", "durable_name": "C1", "ack_policy": "explicit", "max_ack_pending": 100}})
+    for name, path in (
+        ("plain", "/jsz"), ("accounts", "/jsz?accounts=1"), ("streams", "/jsz?streams=1"),
+        ("consumers", "/jsz?consumers=1"), ("config", "/jsz?consumers=1&config=1"),
+        ("account", "/jsz?acc=A"), ("account streams", "/jsz?acc=A&streams=1"),
+        ("account all", "/jsz?acc=A&consumers=true&config=true&raft=true"),
+        ("account without", "/jsz?acc=C"), ("account unknown", "/jsz?acc=X"),
+        ("offset", "/jsz?accounts=1&offset=1"), ("limit", "/jsz?accounts=1&limit=1"),
+        ("beyond", "/jsz?accounts=1&offset=9"), ("negative", "/jsz?accounts=1&offset=-1&limit=-1"),
+        ("leader", "/jsz?leader-only=1"), ("stream leader", "/jsz?streams=1&stream-leader-only=1"),
+        ("direct", "/jsz?acc=A&direct-consumers=1"),
+        ("varz", "/varz"), ("accountz", "/accountz?acc=A"), ("accountz without", "/accountz?acc=C"),
+        ("health", "/healthz"), ("health enabled", "/healthz?js-enabled-only=1"),
+        ("health server", "/healthz?js-server-only=1"), ("health meta", "/healthz?js-meta-only=1"),
+        ("health account", "/healthz?account=A"), ("health no account", "/healthz?account=X"),
+        ("health account without", "/healthz?account=C"),
+        ("health stream", "/healthz?account=A&stream=S1"),
+        ("health no stream", "/healthz?account=A&stream=X"),
+        ("health consumer", "/healthz?account=A&stream=S1&consumer=C1"),
+        ("health no consumer", "/healthz?account=A&stream=S1&consumer=X"),
+        ("health no consumer details", "/healthz?account=A&stream=S1&consumer=X&details=1"),
+        ("health no stream details", "/healthz?account=A&stream=X&details=1"),
+        ("health no account details", "/healthz?account=X&details=1"),
+    ):
+        cases[name] = server.get(path)
+    system = Client(server.port, user="sys", **{"pass": "sys"}).ready()
+    for name, subject, body in (
+        ("request", "SERVER.PING.JSZ", ""), ("request account", "SERVER.PING.JSZ", '{"account":"A","streams":true}'),
+        ("request all", "SERVER.PING.JSZ", '{"accounts":true,"consumer":true,"config":true,"limit":1}'),
+        ("request consumers", "SERVER.PING.JSZ", '{"accounts":true,"streams":true,"consumer":true}'),
+        ("request leader", "SERVER.PING.JSZ", '{"leader_only":true}'),
+        ("request of account", "ACCOUNT.A.JSZ", ""), ("request of account streams", "ACCOUNT.A.JSZ", '{"streams":true}'),
+        ("request of account without", "ACCOUNT.C.JSZ", ""), ("request of no account", "ACCOUNT.X.JSZ", ""),
+        ("request account unknown", "SERVER.PING.JSZ", '{"account":"X"}'),
+        ("request info", "ACCOUNT.A.INFO", ""), ("request statsz", "SERVER.PING.STATSZ", ""),
+        ("request health", "SERVER.PING.HEALTHZ", '{"account":"A","stream":"X"}'),
+        ("request bad", "SERVER.PING.JSZ", '{"streams":1}'),
+    ):
+        cases[name] = system.request("$SYS.REQ." + subject, body)
+    server.stop()
+    save("streams", cases)
+
+
+if sys.argv[3:] == ["streams"]:
+    streams()
+    sys.exit()
+
 BUSY = """
 server_name: golden
 listen: 127.0.0.1:-1
