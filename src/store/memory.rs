@@ -251,8 +251,16 @@ impl MsgStore for MemoryStore {
         let len = subject.len() + headers.len() + payload.len();
         match self.blocks.back_mut() {
             Some(block) if block.takes(message.seq, len) => block.push(message),
-            _ => {
+            before => {
                 let mut block = Block::new(message.seq);
+                if let Some(before) = before {
+                    // A stream under load fills the next block as well.
+                    block
+                        .bytes
+                        .reserve_exact(before.bytes.len().min(BLOCK_BYTES).max(len));
+                    block.slots.reserve_exact(before.slots.len());
+                    before.bytes.shrink_to_fit();
+                }
                 block.push(message);
                 self.blocks.push_back(block);
             }
