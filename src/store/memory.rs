@@ -6,7 +6,7 @@
 //! ```text
 //!   blocks ─► [ slots: one per sequence │ bytes: subject headers payload, subject … ]  […]
 //! ```
-//! A block takes [`BLOCK_SLOTS`] sequences or [`BLOCK_BYTES`]; one whose bytes are mostly
+//! A block takes `BLOCK_SLOTS` sequences or `BLOCK_BYTES`; one whose bytes are mostly
 //! of removed messages is packed anew, one without messages goes.
 //!
 //! Invariants: blocks ascend and do not overlap; sequences in no block are not there.
