@@ -5,7 +5,7 @@
 //! The new file has the next generation in its name and is nobody's until a manifest names
 //! it; the old one goes when no manifest does. A block is written anew because a message in
 //! it was erased, or because most of it is gone; of the latter at most
-//! [`COMPACTED_MAX`] for one checkpoint. Where blocks end is not changed by it.
+//! two for one checkpoint. Where blocks end is not changed by it.
 
 use std::sync::{Arc, OnceLock};
 

@@ -110,6 +110,8 @@ pub struct FileStore {
     /// The end of the last block that is not in its file yet.
     buffer: Vec<u8>,
     reader: Reader,
+    /// Where the message behind the one read last is.
+    cursor: Cursor,
     /// Messages in the ledger that cannot be read.
     lost: SequenceSet,
     /// The last checkpoint begun.
@@ -127,6 +129,15 @@ pub struct FileStore {
     scrubbed: Seq,
     /// Block files open for reading, at most.
     open_files: usize,
+}
+
+/// A place behind which the sequences from `seq` on are, in one generation of a block.
+#[derive(Clone, Copy, Debug, Default)]
+struct Cursor {
+    base: Seq,
+    generation: u64,
+    seq: Seq,
+    offset: u64,
 }
 
 /// Block files that stay open at once.
@@ -288,8 +299,15 @@ impl FileStore {
             let Some(at) = self.block_of(seq) else { break };
             self.look_through(at)?;
             self.check_lost(seq)?;
-            let offset = self.blocks[at].offset_before(seq);
-            let walked = self.walk(at, offset, &mut |_, header, record| {
+            let facts = &self.blocks[at].facts;
+            let (base, generation) = (facts.base, facts.generation);
+            let mut offset = self.blocks[at].offset_before(seq);
+            let cursor = self.cursor;
+            if cursor.base == base && cursor.generation == generation && cursor.seq <= seq {
+                offset = offset.max(cursor.offset);
+            }
+            let mut end = offset;
+            let walked = self.walk(at, offset, &mut |start, header, record| {
                 if header.seq < seq {
                     return Go::On;
                 }
@@ -297,12 +315,20 @@ impl FileStore {
                     return Go::Damaged;
                 }
                 found(header.message(record), record.len());
+                end = start + record.len() as u64;
                 Go::Stop
             })?;
             if walked == Walked::Stopped {
+                self.cursor = Cursor {
+                    base,
+                    generation,
+                    seq: seq.next(),
+                    offset: end,
+                };
                 return Ok(());
             }
             self.blocks[at].marks = None;
+            self.cursor = Cursor::default();
         }
         Err(Error::Damaged {
             first: seq,

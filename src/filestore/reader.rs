@@ -3,7 +3,7 @@
 //! Separate because every read goes through here: a window is a part of a file that was
 //! read lately; reading on where a window ends reads ahead, up to [`AHEAD_MAX`].
 //!
-//! Invariants: at most [`WINDOWS`] windows; a window is never of bytes that may still
+//! Invariants: at most four windows; a window is never of bytes that may still
 //! change, because files only grow and what grows is read from the store's buffer.
 //! Absent: what is deleted; that is for the caller to know.
 

@@ -67,6 +67,7 @@ impl FileStore {
             blocks: VecDeque::new(),
             buffer: Vec::new(),
             reader: Reader::default(),
+            cursor: super::Cursor::default(),
             lost: crate::sequence_set::SequenceSet::new(),
             number: 0,
             dirty: Vec::new(),

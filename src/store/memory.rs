@@ -6,7 +6,7 @@
 //! ```text
 //!   blocks ─► [ slots: one per sequence │ bytes: subject headers payload, subject … ]  […]
 //! ```
-//! A block takes [`BLOCK_SLOTS`] sequences or [`BLOCK_BYTES`]; one whose bytes are mostly
+//! A block takes `BLOCK_SLOTS` sequences or `BLOCK_BYTES`; one whose bytes are mostly
 //! of removed messages is packed anew, one without messages goes.
 //!
 //! Invariants: blocks ascend and do not overlap; sequences in no block are not there.
@@ -251,8 +251,16 @@ impl MsgStore for MemoryStore {
         let len = subject.len() + headers.len() + payload.len();
         match self.blocks.back_mut() {
             Some(block) if block.takes(message.seq, len) => block.push(message),
-            _ => {
+            before => {
                 let mut block = Block::new(message.seq);
+                if let Some(before) = before {
+                    // A stream under load fills the next block as well.
+                    block
+                        .bytes
+                        .reserve_exact(before.bytes.len().min(BLOCK_BYTES).max(len));
+                    block.slots.reserve_exact(before.slots.len());
+                    before.bytes.shrink_to_fit();
+                }
                 block.push(message);
                 self.blocks.push_back(block);
             }

@@ -6,7 +6,7 @@
 //!
 //! Of a subject with many messages the ends are *bounds* after a message at the end was
 //! taken away: the message that is now first lies at or behind `first`. Who needs it
-//! exactly finds it among the messages (`search`) and tells with [`Figures::settle`].
+//! exactly finds it among the messages (`search`) and tells with [`Subjects::settle`].
 //!
 //! Invariants: no subject has zero messages; a list of few is exact. Absent: no reading of
 //! messages.

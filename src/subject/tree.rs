@@ -23,31 +23,31 @@
 pub mod seek;
 
 mod chunk;
+mod directory;
 
-use std::collections::BTreeMap;
-use std::ops::{Bound, ControlFlow};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::filters::Filters;
-use chunk::Chunk;
+use directory::Directory;
 use seek::Seek;
 
 /// The most subjects in a chunk.
-pub const CHUNK_MAX: usize = 64;
+pub const CHUNK_MAX: usize = 128;
 /// With fewer, a chunk takes the next in if both fit.
-const CHUNK_MIN: usize = 16;
+const CHUNK_MIN: usize = 32;
 
 /// A value per subject.
 #[derive(Clone, Debug)]
 pub struct Tree<V> {
-    chunks: BTreeMap<Box<[u8]>, Arc<Chunk<V>>>,
+    chunks: Directory<V>,
     len: usize,
 }
 
 impl<V> Default for Tree<V> {
     fn default() -> Self {
         Tree {
-            chunks: BTreeMap::from([(Box::default(), Arc::default())]),
+            chunks: Directory::default(),
             len: 0,
         }
     }
@@ -76,7 +76,7 @@ impl<V> Tree<V> {
 
     /// The value of a subject.
     pub fn get(&self, subject: &[u8]) -> Option<&V> {
-        let (_, chunk) = self.floor(subject);
+        let chunk = self.chunks.get(self.chunks.find(subject))?;
         let at = chunk.find(subject).ok()?;
         Some(chunk.value(at))
     }
@@ -84,7 +84,7 @@ impl<V> Tree<V> {
     /// Visits all subjects in byte order, until `each` breaks.
     pub fn iter(&self, mut each: impl FnMut(&[u8], &V) -> ControlFlow<()>) -> ControlFlow<()> {
         let mut subject = Vec::new();
-        for chunk in self.chunks.values() {
+        for chunk in self.chunks.chunks() {
             for at in 0..chunk.len() {
                 chunk.subject(at, &mut subject);
                 each(&subject, chunk.value(at))?;
@@ -129,12 +129,11 @@ impl<V> Tree<V> {
         mut each: impl FnMut(&[u8], &V) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let mut subject = Vec::new();
-        let mut chunks = self.chunks.range::<[u8], _>(..);
-        let mut chunk = chunks.next().map(|(_, chunk)| chunk);
+        let mut chunk = 0;
         let mut at = 0;
-        while let Some(here) = chunk {
+        while let Some(here) = self.chunks.get(chunk) {
             if at >= here.len() {
-                (chunk, at) = (chunks.next().map(|(_, chunk)| chunk), 0);
+                (chunk, at) = (chunk + 1, 0);
                 continue;
             }
             here.subject(at, &mut subject);
@@ -147,47 +146,40 @@ impl<V> Tree<V> {
                 Seek::End => break,
                 Seek::To(target) => {
                     at = here.find(&target).unwrap_or_else(|at| at);
-                    if at >= here.len() {
-                        // What is behind this chunk may be many chunks behind.
-                        let (key, there) = self.floor(&target);
-                        let behind = (Bound::Excluded(key), Bound::Unbounded);
-                        chunks = self.chunks.range::<[u8], _>(behind);
-                        at = there.find(&target).unwrap_or_else(|at| at);
-                        chunk = Some(there);
+                    if at < here.len() {
+                        continue;
                     }
+                    // What is behind this chunk may be many chunks behind.
+                    chunk = self.chunks.find(&target);
+                    let there = self.chunks.get(chunk);
+                    at = there.map_or(0, |there| there.find(&target).unwrap_or_else(|at| at));
                 }
             }
         }
         ControlFlow::Continue(())
-    }
-
-    /// The chunk in which a subject is if it is anywhere, and the chunk's key.
-    fn floor(&self, subject: &[u8]) -> (&[u8], &Arc<Chunk<V>>) {
-        let upto = (Bound::Unbounded, Bound::Included(subject));
-        let floor = self.chunks.range::<[u8], _>(upto).next_back();
-        let (key, chunk) = floor.expect("there is a chunk with the empty key");
-        (key, chunk)
     }
 }
 
 impl<V: Clone> Tree<V> {
     /// The value of a subject, to be changed.
     pub fn get_mut(&mut self, subject: &[u8]) -> Option<&mut V> {
-        let chunk = self.floor_mut(subject);
+        let place = self.chunks.find(subject);
+        let chunk = self.chunks.chunk_mut(place);
         let at = chunk.find(subject).ok()?;
         Some(Arc::make_mut(chunk).value_mut(at))
     }
 
     /// Sets the value of a subject and returns the one before.
     pub fn insert(&mut self, subject: &[u8], value: V) -> Option<V> {
-        let chunk = self.floor_mut(subject);
+        let place = self.chunks.find(subject);
+        let chunk = self.chunks.chunk_mut(place);
         match chunk.find(subject) {
             Ok(at) => {
                 let before = Arc::make_mut(chunk).value_mut(at);
                 Some(std::mem::replace(before, value))
             }
             Err(at) => {
-                self.insert_new(subject, at, value);
+                self.insert_new(subject, place, at, value);
                 None
             }
         }
@@ -195,30 +187,34 @@ impl<V: Clone> Tree<V> {
 
     /// Changes the value of a subject, or gives it one.
     pub fn upsert(&mut self, subject: &[u8], change: impl FnOnce(&mut V), new: impl FnOnce() -> V) {
-        let chunk = self.floor_mut(subject);
+        let place = self.chunks.find(subject);
+        let chunk = self.chunks.chunk_mut(place);
         match chunk.find(subject) {
             Ok(at) => change(Arc::make_mut(chunk).value_mut(at)),
-            Err(at) => self.insert_new(subject, at, new()),
+            Err(at) => self.insert_new(subject, place, at, new()),
         }
     }
 
     /// Takes a subject out and returns its value.
     pub fn remove(&mut self, subject: &[u8]) -> Option<V> {
-        let chunk = self.floor_mut(subject);
+        let place = self.chunks.find(subject);
+        let chunk = self.chunks.chunk_mut(place);
         let at = chunk.find(subject).ok()?;
         let value = Arc::make_mut(chunk).remove(at);
         let left = chunk.len();
         self.len -= 1;
-        if left < CHUNK_MIN {
-            self.merge(subject, left);
+        if left == 0 && place > 0 {
+            self.chunks.remove(place);
+        } else if left < CHUNK_MIN {
+            self.merge(place, left);
         }
         Some(value)
     }
 
     /// Puts a new subject into its chunk, at the place that `find` told.
-    fn insert_new(&mut self, subject: &[u8], at: usize, value: V) {
+    fn insert_new(&mut self, subject: &[u8], place: usize, at: usize, value: V) {
         self.len += 1;
-        let chunk = Arc::make_mut(self.floor_mut(subject));
+        let chunk = Arc::make_mut(self.chunks.chunk_mut(place));
         if chunk.len() < CHUNK_MAX {
             chunk.insert(at, subject, value);
             return;
@@ -226,49 +222,34 @@ impl<V: Clone> Tree<V> {
         // Ascending subjects leave full chunks behind.
         let keep = if at == CHUNK_MAX { at } else { CHUNK_MAX / 2 };
         let mut upper = chunk.split(keep);
-        let mut first = Vec::new();
         if at >= keep {
             upper.insert(at - keep, subject, value);
         } else {
             chunk.insert(at, subject, value);
         }
+        let (mut first, mut last) = (Vec::new(), Vec::new());
         upper.subject(0, &mut first);
-        let mut last = Vec::new();
         chunk.subject(chunk.len() - 1, &mut last);
         // The shortest key that tells the two chunks apart.
         let shared = chunk::shared(&last, &first);
         first.truncate(shared + 1);
-        self.chunks.insert(first.into(), Arc::new(upper));
+        self.chunks.insert(place, first.into(), upper);
     }
 
-    /// Takes the next chunk into the one of `subject`, which has `left` subjects, if both
-    /// fit; an empty chunk goes.
-    fn merge(&mut self, subject: &[u8], left: usize) {
-        let key: Box<[u8]> = self.floor(subject).0.into();
-        if left == 0 && !key.is_empty() {
-            self.chunks.remove(&key);
+    /// Takes the next chunk into the one at `place`, which has `left` subjects, if both fit
+    /// with room to spare.
+    fn merge(&mut self, place: usize, left: usize) {
+        let next = self.chunks.get(place + 1);
+        if next.is_none_or(|next| left + next.len() > CHUNK_MAX / 2) {
             return;
         }
-        let behind = (Bound::Excluded(&*key), Bound::Unbounded);
-        let next = self.chunks.range::<[u8], _>(behind).next();
-        let Some((next, more)) = next else { return };
-        if left + more.len() > CHUNK_MAX / 2 {
-            return;
-        }
-        let (next, more) = (next.clone(), Arc::clone(more));
-        self.chunks.remove(&next);
-        let chunk = Arc::make_mut(self.floor_mut(subject));
+        let more = self.chunks.remove(place + 1);
+        let chunk = Arc::make_mut(self.chunks.chunk_mut(place));
         let mut moved = Vec::new();
         for at in 0..more.len() {
             more.subject(at, &mut moved);
             chunk.insert(chunk.len(), &moved, more.value(at).clone());
         }
-    }
-
-    fn floor_mut(&mut self, subject: &[u8]) -> &mut Arc<Chunk<V>> {
-        let upto = (Bound::Unbounded, Bound::Included(subject));
-        let floor = self.chunks.range_mut::<[u8], _>(upto).next_back();
-        floor.expect("there is a chunk with the empty key").1
     }
 }
 

@@ -22,10 +22,14 @@ fn check_whole(tree: &Tree<u32>, model: &BTreeMap<Vec<u8>, u32>) {
     });
     assert!(all.iter().map(|(key, value)| (key, value)).eq(model));
     assert_eq!(tree.len(), model.len());
-    for (key, chunk) in tree.chunks.iter().skip(1) {
+    for (at, chunk) in tree.chunks.chunks().enumerate().skip(1) {
         let mut first = Vec::new();
         chunk.subject(0, &mut first);
-        assert!(**key <= *first, "a key is at most its first subject");
+        assert!(
+            *tree.chunks.key(at) <= *first,
+            "a key is at most its first subject"
+        );
+        assert_eq!(tree.chunks.find(&first), at);
     }
 }
 
@@ -81,18 +85,24 @@ proptest! {
     }
 
     #[test]
-    fn many_keys_split_and_merge(keys in prop::collection::vec(0u32..3000, 0..900), keep in 0u32..4) {
+    fn many_keys_split_and_merge(keys in prop::collection::vec(0u32..9000, 0..2500), keep in 0u32..4, others in any::<bool>()) {
         let mut tree = Tree::new();
         let mut model = BTreeMap::new();
+        // With others among them, the keys of chunks share less than eight bytes.
+        let others = if others { "zz." } else { "kv.bucket.key-" };
+        let subject = |key: u32| {
+            let prefix = if key.is_multiple_of(5) { others } else { "kv.bucket.key-" };
+            format!("{prefix}{key}").into_bytes()
+        };
         for key in &keys {
-            let subject = format!("kv.bucket.key-{key}").into_bytes();
+            let subject = subject(*key);
             prop_assert_eq!(tree.insert(&subject, *key), model.insert(subject, *key));
         }
         check_whole(&tree, &model);
         let copy = tree.clone();
         let before = model.clone();
         for key in keys.iter().filter(|key| *key % 4 >= keep) {
-            let subject = format!("kv.bucket.key-{key}").into_bytes();
+            let subject = subject(*key);
             prop_assert_eq!(tree.remove(&subject), model.remove(&subject));
         }
         check_whole(&tree, &model);
