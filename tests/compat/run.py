@@ -31,7 +31,7 @@ from harness.supervisor import Fleet, ServerError  # noqa: E402
 LANGUAGES = ["python", "js", "go", "c", "rust"]
 MISSING_TOOL = 77
 PREPARE_LIMIT_S = 900
-RUN_LIMIT_S = 180
+RUN_LIMIT_S = 300
 
 
 class Tally:

@@ -3,7 +3,8 @@
 `SERVERS` maps a server name to a function from `Material` to a dictionary of
 variants; `base` is the one it starts with. Ports, monitoring and names are added
 by `supervisor.py`. It also fills in `@cluster_port@` (chosen by the server, then
-kept) and `@route:NAME@` (the cluster address of a server started earlier). The README's tables describe the same thing for readers.
+kept), `@route:NAME@` (the cluster address of a server started earlier) and `@store@` (a folder
+of the server's own that outlives its restarts). The README's tables describe the same thing for readers.
 """
 
 from collections.abc import Callable
@@ -104,6 +105,24 @@ no_auth_user: guest
 """
 
 
+STREAMS = 'jetstream { store_dir: "@store@" }\n'
+
+# A server with a domain; accounts that may store all, some, or nothing.
+STREAM_ACCOUNTS = """
+jetstream { store_dir: "@store@", domain: hub }
+accounts {
+  ALL { jetstream: enabled, users: [ { user: all, password: all } ] }
+  SOME {
+    jetstream { max_file: 4MB, max_mem: 1MB, max_streams: 2, max_consumers: 2 }
+    users: [ { user: some, password: some } ]
+  }
+  NOTHING { users: [ { user: nothing, password: nothing } ] }
+  SYS { users: [ { user: sys, password: sys } ] }
+}
+system_account: SYS
+"""
+
+
 def _jwt(material):
     jwt = material.jwt
     return (f'operator: "{jwt["operator"]}"\nresolver: MEMORY\n'
@@ -140,6 +159,9 @@ SERVERS = {
     "slow_write": _same('max_pending: 512MB\nwrite_deadline: "300ms"\n'),
     "stale": _same('ping_interval: "300ms"\nping_max: 2\n'),
     "restart": _same(""),
+    "streams": _same(STREAMS),
+    "streams_restart": _same(STREAMS),
+    "streams_accounts": _same(STREAM_ACCOUNTS),
     "lame": _same('lame_duck_grace_period: "2s"\nlame_duck_duration: "30s"\n'),
     "reload": lambda m: {"base": _reload_users("first"), "more": _reload_users("first", "second")},
     "advertise": _same('client_advertise: "127.0.0.2:4999"\n'),
@@ -149,4 +171,4 @@ SERVERS = {
 
 # What the product may still lack; any other server that refuses its configuration is a failure.
 # A feature that is built leaves this list.
-MAY_BE_UNBUILT = frozenset({"jwt", "pair_a", "pair_b"})
+MAY_BE_UNBUILT = frozenset({"jwt", "pair_a", "pair_b", "streams", "streams_restart", "streams_accounts"})

@@ -22,7 +22,7 @@ def _act(fleet, issue, path):
         server.signal(argument)
     elif verb == "config" and argument:
         server.configure(argument)
-    elif verb in ("restart", "stop", "start") and argument is None:
+    elif verb in ("restart", "relaunch", "stop", "quit", "start") and argument is None:
         getattr(server, verb)()
     else:
         raise KeyError(f"no action {path}")

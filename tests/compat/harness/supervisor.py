@@ -61,7 +61,8 @@ class Server:
         self.config.write_text(
             f'server_name: "compat-{self.name}"\nlisten: "127.0.0.1:{port}"\n'
             f'http: "127.0.0.1:{monitor_port}"\nports_file_dir: "{self.folder}"\n'
-            + self.variants[self.variant].replace("@cluster_port@", str(self.cluster_port)))
+            + self.variants[self.variant].replace("@cluster_port@", str(self.cluster_port))
+            .replace("@store@", str(self.folder / "store")))
 
     def launch(self):
         """Starts the process without waiting for it, so that many start side by side."""
@@ -119,8 +120,24 @@ class Server:
         process.kill()
         process.wait(STOP_DEADLINE_S)
 
+    def quit(self):
+        """Asks it to end (SIGTERM) and waits until it has; what it keeps is kept then."""
+        if self.process is None:
+            raise ServerError(f"{self.name} is not running")
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            self.stop()
+            raise ServerError(f"{self.name} does not end within {STOP_DEADLINE_S} s of SIGTERM") from None
+        self.process = None
+
     def restart(self):
         self.stop()
+        self.start()
+
+    def relaunch(self):
+        self.quit()
         self.start()
 
     def signal(self, what):

@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 
 import nats
+from nats.js.errors import APIError
 
 DEADLINE_S = 8
 SCENARIO_LIMIT_S = 30
@@ -148,6 +149,11 @@ class Trial:
         self._say(what, holds, f"not within {deadline_s} s {why()}")
         return holds
 
+    async def api_error(self, what, err_code, awaitable):
+        """Asserts that the streams' API refuses with this `err_code`; returns the error, or None."""
+        error = await self.raises(what, APIError, _coded(err_code, awaitable))
+        return error
+
     # Conditions.
 
     @staticmethod
@@ -204,6 +210,11 @@ class Trial:
         await client.connect(servers, **(events or Events()).callbacks(), **options)
         return client
 
+    async def streams(self, server="streams", events=None, userinfo="", domain=None, **options):
+        """Connects to a server that has streams; returns (client, its JetStream context)."""
+        client = await self.connect(server, events, userinfo, **options)
+        return client, client.jetstream(domain=domain)
+
     async def collect(self, client, subject, queue="", **options):
         """Subscribes into a list; returns (subscription, messages) once the server knows it."""
         messages = []
@@ -256,6 +267,51 @@ class Trial:
                 await asyncio.wait_for(client.close(), 5)
             except Exception:  # a broken connection is often what the scenario was about
                 pass
+
+
+async def _coded(err_code, awaitable):
+    """Lets an API error pass only with the expected code; any other error is told as it is."""
+    try:
+        await awaitable
+    except APIError as error:
+        if error.err_code != err_code:
+            raise AssertionError(f"expected {err_code}, got {error}") from None
+        raise
+
+
+async def api(client, verb, body=None):
+    """One request to the streams' API past the library; returns the answer's JSON."""
+    request = b"" if body is None else json.dumps(body).encode()
+    return json.loads((await client.request(f"$JS.API.{verb}", request, timeout=DEADLINE_S)).data)
+
+
+async def store(js, subject, *payloads, **options):
+    """Publishes in order and waits for each PubAck; returns the sequences."""
+    return [(await js.publish(subject, payload.encode(), **options)).seq for payload in payloads]
+
+
+async def pull(client, stream, consumer, body):
+    """A pull request past the library; returns (messages, the status line that ended it)."""
+    return await answers(client, f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}", body, body.get("batch", 1))
+
+
+async def answers(client, subject, body, most):
+    """Reads what comes back for one request until `most` messages or a status that is no heartbeat."""
+    sub = await client.subscribe(client.new_inbox())
+    await client.publish(subject, json.dumps(body).encode(), reply=sub.subject)
+    messages = []
+    try:
+        while len(messages) < most:
+            msg = await sub.next_msg(DEADLINE_S)
+            status = (msg.headers or {}).get("Status")
+            if status == "100":
+                continue
+            if status:
+                return messages, f"{status} {msg.headers.get('Description', '')}".strip()
+            messages.append(msg)
+        return messages, ""
+    finally:
+        await sub.unsubscribe()
 
 
 def texts(messages):

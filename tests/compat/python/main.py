@@ -9,6 +9,8 @@ import kit
 from scenarios import (  # noqa: F401  importing registers the scenarios
     seeds, messaging, requests, information, auth, permissions, accounts, system, mappings,
     tls, limits, draining, reconnecting, health, services,
+    stream_seeds, streams, stream_limits, publishing, stored_messages, stream_copies, consumers, pulling, pushing,
+    acknowledging, keyvalue, objects, advisories, stream_accounts, persistence,
 )
 
 if __name__ == "__main__":
