@@ -12,6 +12,7 @@ use crate::clock::{self, Timestamp};
 use crate::raft::group::{Group, Options};
 use crate::raft::groups::{Groups, Storage};
 use crate::raft::toy::{Command, Toy, ToyDisk};
+use crate::tasks::Shards;
 use crate::vfs::real::RealVfs;
 use crate::wal::{self, GroupId, Wal};
 
