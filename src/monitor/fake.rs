@@ -1,7 +1,10 @@
 //! A source that is a table, filled like the servers that the goldens were recorded from.
 
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::accountz::{
@@ -40,6 +43,14 @@ pub struct FakeSource {
     pub jetstream: Option<JetStreamSnapshot>,
     pub stream_details: StreamDetails,
     pub consumers: Vec<[&'static str; 3]>,
+}
+
+/// What a future gives that has nothing to wait for.
+pub fn at_once<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("has something to wait for"),
+    }
 }
 
 /// A time in the life of the fake server, which starts at 0 and lives at 900 ms.

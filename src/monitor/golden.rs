@@ -6,10 +6,6 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests read their goldens")]
 
-use std::future::Future;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
-
 use serde_json::Value;
 
 /// Lists whose order differs from run to run.
@@ -25,14 +21,6 @@ const UNORDERED: &[&str] = &[
     "account_details",
     "stream_detail",
 ];
-
-/// What a future gives that has nothing to wait for.
-pub fn at_once<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => value,
-        Poll::Pending => panic!("has something to wait for"),
-    }
-}
 
 /// A case of a golden file.
 pub fn case(file: &str, name: &str) -> Value {

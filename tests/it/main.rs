@@ -13,6 +13,7 @@ mod limits_slow;
 mod monitor_http;
 mod monitor_live;
 mod monitor_prometheus;
+mod monitor_streams;
 mod monitor_system;
 mod monitor_world;
 mod process;

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::clock::Timestamp;
 
-use super::super::fake::FakeSource;
-use super::super::golden::{assert_same, at_once, case, cases};
+use super::super::fake::{FakeSource, at_once};
+use super::super::golden::{assert_same, case, cases};
 use super::super::source::Source as _;
 use super::*;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde_json::Value;
 
-use super::super::fake::FakeSource;
-use super::super::golden::{assert_same, at_once, cases};
+use super::super::fake::{FakeSource, at_once};
+use super::super::golden::{assert_same, cases};
 use super::*;
 use crate::auth::permissions::{PermissionsSpec, ResponsePermission, SubjectPermission};
 

@@ -9,6 +9,7 @@ mod files;
 mod lame_duck;
 mod reload;
 mod reload_users;
+mod streams;
 mod unbuilt;
 
 use std::fs;
