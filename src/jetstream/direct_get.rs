@@ -167,14 +167,15 @@ fn check(request: &Request) -> Result<(), Refusal> {
     let multi = request.multi_last.is_some();
     let start = request.start_time.is_some();
     let seq = request.seq > 0;
-    let bad = (seq && last)
-        || (seq && start)
-        || (start && last)
-        || (last && next)
-        || (last && request.batch > 0)
-        || (last && multi)
-        || (next && multi)
-        || (request.up_to_seq > 0 && request.up_to_time.is_some());
+    // Pairs of fields that contradict each other.
+    let contradictions = [
+        (seq, last || start),
+        (start, last),
+        (last, next || multi || request.batch > 0),
+        (next, multi),
+        (request.up_to_seq > 0, request.up_to_time.is_some()),
+    ];
+    let bad = contradictions.iter().any(|(one, other)| *one && *other);
     if bad {
         return Err(Refusal::Status("408 Bad Request"));
     }
