@@ -11,7 +11,7 @@
 //!
 //! Invariants: every consumer of the machine has one runtime here; a consumer of the
 //! leader's own goes the same way, without the log; one turn polls a dispatcher at most
-//! [`POLLS_MAX`] times, so that one consumer does not hold up the others.
+//! `POLLS_MAX` times, so that one consumer does not hold up the others.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -5,7 +5,7 @@
 //! the network and the log need not know whose group it is.
 //!
 //! The proposer's own process must not decode again what it just encoded: it leaves the
-//! commands in [`crate::raft::proposals`] and puts a [`Ticket`] into the entry. A ticket
+//! commands in [`crate::raft::replica`] and puts a [`Ticket`] into the entry. A ticket
 //! never goes to the disk or to a peer; an entry without one is decoded.
 
 use std::fmt;
