@@ -147,14 +147,18 @@ fn parts_that_are_not_built_are_refused_by_place_and_sentence() {
 
 #[test]
 fn flags_that_ask_for_such_a_part_are_refused_too() {
-    for (flags, sentence) in [(
-        &["--cluster", "nats://127.0.0.1:-1"],
-        "cluster is not part of this release: a server runs alone",
-    )] {
-        let args = [&["server", "-a", "127.0.0.1", "-p", "-1"][..], flags].concat();
-        let output = natter(&args);
-        let text = String::from_utf8(output.stderr).unwrap();
-        assert!(text.contains(sentence), "{flags:?}: {text}");
-        assert_eq!(output.status.code(), Some(1));
-    }
+    let args = [
+        "server",
+        "-a",
+        "127.0.0.1",
+        "-p",
+        "-1",
+        "--cluster",
+        "nats://127.0.0.1:-1",
+    ];
+    let output = natter(&args);
+    let text = String::from_utf8(output.stderr).unwrap();
+    let sentence = "cluster is not part of this release: a server runs alone";
+    assert!(text.contains(sentence), "{text}");
+    assert_eq!(output.status.code(), Some(1));
 }
