@@ -177,6 +177,7 @@ impl FakeSource {
         source.facts.server_name = "golden".to_owned();
         source.facts.system_account = "SYS".to_owned();
         source.facts.jetstream = true;
+        source.counters.active_servers = 1;
         source.accounts = ["A", "B", "C", "SYS"]
             .map(|name| AccountSnapshot {
                 name: name.to_owned(),

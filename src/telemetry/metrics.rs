@@ -195,6 +195,7 @@ mod tests {
             assert!(metric.help.ends_with('.'), "{}", metric.name);
             let allowed = [
                 "account",
+                "stream",
                 "kind",
                 "server_id",
                 "server_name",

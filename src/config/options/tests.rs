@@ -570,7 +570,7 @@ const UNBUILT: &[(&str, &[&str], &str)] = &[
     ("jetstream {domain: hub}", &["1:12"], "domains"),
     ("jetstream {extension_hint: will_extend}", &["1:12"], "extension_hint"),
     ("jetstream {key: a}", &["1:12"], "encryption"),
-    ("jetstream {cipher: aes\n prev_key: a}", &["1:12", "2:2"], "encryption"),
+    ("jetstream {prev_key: a\n cipher: aes}", &["1:12", "2:2"], "encryption"),
     ("jetstream {tpm {keys_file: k, encryption_password: p}}", &["1:12"], "encryption"),
     ("cluster {}", &["1:1"], "cluster"),
     ("gateway {}", &["1:1"], "gateway"),

@@ -146,9 +146,16 @@ fn parts_that_are_not_built_are_refused_by_place_and_sentence() {
 }
 
 #[test]
-fn a_flag_that_asks_for_such_a_part_is_refused_too() {
-    let flags = ["--cluster", "nats://127.0.0.1:-1"];
-    let args = [&["server", "-a", "127.0.0.1", "-p", "-1"][..], &flags].concat();
+fn flags_that_ask_for_such_a_part_are_refused_too() {
+    let args = [
+        "server",
+        "-a",
+        "127.0.0.1",
+        "-p",
+        "-1",
+        "--cluster",
+        "nats://127.0.0.1:-1",
+    ];
     let output = natter(&args);
     let text = String::from_utf8(output.stderr).unwrap();
     let sentence = "cluster is not part of this release: a server runs alone";
