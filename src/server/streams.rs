@@ -239,15 +239,15 @@ fn limits(
 }
 
 impl Started {
-    /// The account that has streams, or may have had, and is to lose JetStream.
+    /// The first account that may have streams and is to lose JetStream.
     pub fn losing(&self, options: &Options) -> Option<String> {
         let stay = accounts_with_streams(options);
         let sites = self.jetstream.streams.accounts().into_iter();
-        let mut losing = sites
+        let losing = sites
             .filter(|site| stay.iter().all(|(name, _)| **name != *site.account.name))
             // Without any other, the global account is one by default.
             .filter(|site| &*site.account.name != account::GLOBAL || !site.streams().is_empty());
-        losing.next().map(|site| site.account.name.to_string())
+        losing.map(|site| site.account.name.to_string()).min()
     }
 
     /// Takes over other limits, and accounts that may have streams from now on.

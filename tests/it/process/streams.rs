@@ -71,6 +71,19 @@ fn limits_follow_a_reload_and_turning_off_is_refused() {
     assert_eq!(shown("/jsz")["limits"]["max_ack_pending"], 6);
     assert_eq!(reserved(), 2048);
 
+    let more = config("limits { max_ack_pending: 6 }", large)
+        .replace("accounts {", "accounts { C { jetstream: enabled },");
+    let lines = process.reload(&more);
+    assert!(
+        lines.last().unwrap().contains("Reloaded server"),
+        "{lines:?}"
+    );
+    assert_eq!(shown("/jsz")["total"], 3);
+    assert_eq!(
+        shown("/accountz?acc=C")["account_detail"]["jetstream_enabled"],
+        true
+    );
+
     for (change, sentence) in [
         (
             config("limits { max_ack_pending: 6 }", ""),
