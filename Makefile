@@ -15,8 +15,8 @@ ARGS    ?=
 help:            ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-run:             ## a server on port 4222 with monitoring on 8222 (ARGS="...": its flags)
-	$(CARGO) run --locked --release --bin natter -- server $(or $(ARGS),-m 8222)
+run:             ## a server on port 4222, monitoring on 8222, data in ./data (ARGS="...": its flags)
+	$(CARGO) run --locked --release --bin natter -- server $(or $(ARGS),-m 8222 -js -sd data)
 
 test:            ## every check of behaviour; the last line counts parts
 	tests/run
