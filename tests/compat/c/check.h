@@ -22,7 +22,7 @@ typedef struct {
 } scenario;
 
 // Each list ends with an entry without a name.
-extern const scenario seed_scenarios[], message_scenarios[], lifecycle_scenarios[], security_scenarios[], account_scenarios[];
+extern const scenario seed_scenarios[], message_scenarios[], lifecycle_scenarios[], security_scenarios[], account_scenarios[], stream_scenarios[];
 
 // Assertions; `what` is the last part of the name.
 void is(const char *what, bool holds, const char *format, ...) __attribute__((format(printf, 3, 4)));

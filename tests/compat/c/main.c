@@ -3,7 +3,7 @@
 // The program connects to servers that somebody else started, drives them only
 // through the library's public calls, and prints one result line per assertion;
 // ../README.md is the contract. The other files hold scenarios by theme: seeds,
-// messages, the life of a connection, security, accounts. `check.h` says what
+// messages, the life of a connection, security, accounts, streams. `check.h` says what
 // they are written with.
 
 #include "check.h"
@@ -14,7 +14,7 @@
 
 int main(void) {
     const char *filter = getenv("NATTER_COMPAT_FILTER");
-    const scenario *lists[] = {seed_scenarios, message_scenarios, lifecycle_scenarios, security_scenarios, account_scenarios};
+    const scenario *lists[] = {seed_scenarios, message_scenarios, lifecycle_scenarios, security_scenarios, account_scenarios, stream_scenarios};
     if (nats_Open(-1) != NATS_OK) {
         fprintf(stderr, "libnats does not open\n");
         return 2;

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -78,3 +79,6 @@ func httpGet(url string, timeout time.Duration) ([]byte, error) {
 	}
 	return body, nil
 }
+
+// background is for requests of goroutines that a scenario waits for itself.
+func (env *environment) background() context.Context { return context.Background() }

@@ -59,6 +59,14 @@ func scenarios() []scenario {
 		systemScenarios,
 		serviceScenarios,
 		natsToolScenarios,
+		streamSeedScenarios,
+		streamScenarios,
+		consumerScenarios,
+		keyValueScenarios,
+		objectScenarios,
+		olderStreamScenarios,
+		managerScenarios,
+		persistenceScenarios,
 		lameDuckScenarios,
 	} {
 		all = append(all, group...)

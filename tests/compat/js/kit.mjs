@@ -7,6 +7,7 @@
 
 import { readFileSync } from "node:fs";
 import { inspect, isDeepStrictEqual } from "node:util";
+import { jetstream } from "@nats-io/jetstream";
 import { connect as natsConnect } from "@nats-io/transport-node";
 
 const DEADLINE_MS = 8000;
@@ -38,6 +39,24 @@ export const texts = (messages) => messages.map((m) => m.string());
 
 /** An array from 0 to `count` - 1. */
 export const range = (count) => Array.from({ length: count }, (_, index) => index);
+
+/** Everything an asynchronous iterator has until it ends or `most` are there. */
+export async function gather(iterator, most = Infinity) {
+  const found = [];
+  if (most === 0) return found;
+  for await (const one of iterator) {
+    found.push(one);
+    if (found.length >= most) break;
+  }
+  return found;
+}
+
+/** Publishes in order and waits for each PubAck; returns the sequences. */
+export async function store(js, subject, ...payloads) {
+  const sequences = [];
+  for (const payload of payloads) sequences.push((await js.publish(subject, payload)).seq);
+  return sequences;
+}
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -168,6 +187,26 @@ export class Trial {
     client.events = new Events(client);
     this.connections.push(client);
     return client;
+  }
+
+  /** Connects to a server with streams; returns its client, its manager and the connection. */
+  async streams(server = "streams", options = {}) {
+    const client = await this.connect(server, options);
+    const js = jetstream(client, { timeout: DEADLINE_MS });
+    return { client, js, jsm: await js.jetstreamManager() };
+  }
+
+  /** Asserts that the streams' API refuses with this error code; returns the error. */
+  async apiError(what, code, promise) {
+    try {
+      await promise;
+    } catch (error) {
+      if (error instanceof Unbuilt) throw error;
+      this.#say(what, error.code === code, `expected ${code}, got ${told(error)}`);
+      return error;
+    }
+    this.#say(what, false, `expected ${code}, got no error`);
+    return undefined;
   }
 
   /** Subscribes into an array; returns it once the server knows. `seen.sub` is the subscription. */

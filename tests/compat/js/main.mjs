@@ -16,6 +16,11 @@ import "./scenarios/reconnecting.mjs";
 import "./scenarios/health.mjs";
 import "./scenarios/services.mjs";
 import "./scenarios/legacy.mjs";
+import "./scenarios/streams.mjs";
+import "./scenarios/consumers.mjs";
+import "./scenarios/keyvalue.mjs";
+import "./scenarios/objects.mjs";
+import "./scenarios/persistence.mjs";
 
 process.on("unhandledRejection", (error) => {
   console.log(`not ok kit/unhandled_rejection: ${String(error).replace(/\s+/g, " ")}`);

@@ -22,6 +22,7 @@ mod permissions;
 mod requests;
 mod seeds;
 mod service;
+mod streams;
 mod tls;
 
 use check::Scenario;
@@ -64,6 +65,7 @@ fn scenarios() -> Vec<Scenario> {
         accounts::SCENARIOS,
         service::SCENARIOS,
         lifecycle::SCENARIOS,
+        streams::SCENARIOS,
     ]
     .concat()
 }
