@@ -201,11 +201,7 @@ impl JetStream {
 
     /// Tells whoever listens what was asked and answered.
     fn audit(&self, site: &AccountStreams, request: &Request, response: &str) {
-        let client = serde_json::json!({
-            "acc": &*request.account,
-            "id": request.origin.0,
-            "server": self.options.server_name,
-        });
+        let client = serde_json::from_str(&request.client).unwrap_or_default();
         let advisory = Advisory::ApiAudit {
             server: self.options.server_name.clone(),
             client,

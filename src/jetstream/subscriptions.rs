@@ -12,11 +12,13 @@ use super::handle::StreamHandle;
 use super::mailbox::Purpose;
 use super::subjects::Target;
 use crate::api_error::{ApiError, table};
-use crate::connection::id::ConnId;
 use crate::pubsub::accounts::Account;
 use crate::pubsub::internal;
-use crate::pubsub::message::Message;
+use crate::pubsub::message::{Batch, Message};
 use crate::pubsub::subscription::Subscription;
+
+/// Where it is told what was asked.
+const AUDIT: &[u8] = b"$JS.EVENT.ADVISORY.API";
 
 /// A request to the API, copied.
 #[derive(Clone, Debug)]
@@ -31,8 +33,8 @@ pub struct Request {
     pub headers: Vec<u8>,
     /// The body.
     pub body: Vec<u8>,
-    /// Who asks; through imports too.
-    pub origin: ConnId,
+    /// Who asks, as JSON; empty unless somebody listens to what is asked.
+    pub client: String,
 }
 
 /// Takes requests to the API; false: there is no room, the request is dropped.
@@ -42,9 +44,9 @@ pub type Queue = dyn Fn(Request) -> bool + Send + Sync;
 pub fn subscribe(site: &Arc<AccountStreams>, api: &Arc<Queue>) -> Vec<Arc<Subscription>> {
     let subscribe = |filter| {
         let (weak, api) = (Arc::downgrade(site), Arc::clone(api));
-        let handler = move |message: &Message<'_>, _: &mut _| {
+        let handler = move |message: &Message<'_>, batch: &mut Batch| {
             let site = weak.upgrade();
-            site.is_some_and(|site| take(&site, &*api, message))
+            site.is_some_and(|site| take(&site, &*api, message, batch))
         };
         internal::subscribe(&site.account, filter, Box::new(handler))
     };
@@ -74,12 +76,12 @@ pub fn subscribe_without(account: &Arc<Account>) -> Option<Arc<Subscription>> {
 }
 
 /// Takes one message; whether somebody did.
-fn take(site: &AccountStreams, api: &Queue, message: &Message<'_>) -> bool {
+fn take(site: &AccountStreams, api: &Queue, message: &Message<'_>, batch: &Batch) -> bool {
     let Some(target) = Target::of(message.subject) else {
         return false;
     };
     match target {
-        Target::Api(_) => api(request(site, message)),
+        Target::Api(_) => api(request(site, message, batch)),
         Target::Pull { stream, consumer } => {
             push(site, stream, Some(consumer), Purpose::Pull, message)
         }
@@ -119,14 +121,16 @@ fn find(site: &AccountStreams, name: &[u8]) -> Option<Arc<StreamHandle>> {
     site.stream(std::str::from_utf8(name).ok()?)
 }
 
-fn request(site: &AccountStreams, message: &Message<'_>) -> Request {
+fn request(site: &AccountStreams, message: &Message<'_>, batch: &Batch) -> Request {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let is_audited = site.account.interest.has_interest(AUDIT);
+    let client = is_audited.then(|| batch.request_info(&site.account, true));
     Request {
         account: Arc::clone(&site.account.name),
         subject: text(message.subject),
         reply: text(message.reply),
         headers: message.headers().unwrap_or_default().to_vec(),
         body: message.payload().to_vec(),
-        origin: message.origin,
+        client: client.unwrap_or_default(),
     }
 }

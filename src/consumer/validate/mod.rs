@@ -58,6 +58,18 @@ pub fn put(
         return create(request.config, request.pedantic, stream, consumers, limits)
             .map(Put::Create);
     };
+    if request.action == Action::Create {
+        let asked = check(request.config.clone(), request.pedantic, stream, limits)?;
+        let asked = Config {
+            pause_until: current.pause_until.clone(),
+            durable_name: current.durable_name.clone(),
+            ..asked
+        };
+        return match is_same(current, &asked) {
+            true => Ok(Put::Same(current.clone())),
+            false => Err(ApiError::of(&table::CONSUMER_ALREADY_EXISTS)),
+        };
+    }
     let updated = update(
         current,
         request.config,
@@ -69,10 +81,7 @@ pub fn put(
     if is_same(current, &updated) {
         return Ok(Put::Same(current.clone()));
     }
-    match request.action {
-        Action::Create => Err(ApiError::of(&table::CONSUMER_ALREADY_EXISTS)),
-        _ => Ok(Put::Update(updated)),
-    }
+    Ok(Put::Update(updated))
 }
 
 /// The configuration that creating a consumer results in.
