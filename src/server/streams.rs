@@ -31,7 +31,7 @@ use crate::tasks::Shards;
 use crate::vfs::Vfs;
 use crate::vfs::real::RealVfs;
 use crate::wal::identity::DataDir;
-use crate::wal::{self, Wal};
+use crate::wal::{self, RecoveryReport, Wal};
 
 /// The directory below `store_dir` that is ours.
 const OWN_DIRECTORY: &str = "natter";
@@ -111,14 +111,16 @@ pub(super) async fn start(
     let data_dir = own_directory(&*vfs, &directory)?;
     let log = directory.join("wal");
     vfs.create_dir_all(&log)?;
-    let opened = Wal::open(Arc::clone(&vfs), log, wal::Options::default());
+    let wal_options = wal::Options {
+        quarantine: Some(directory.join("quarantine")),
+        ..wal::Options::default()
+    };
+    let opened = Wal::open(Arc::clone(&vfs), log, wal_options);
     let (wal, report) = opened.map_err(|cause| StreamsError::Wal {
         directory: directory.clone(),
         cause,
     })?;
-    if report.unclean {
-        tracing::info!("write-ahead log: recovered after an unclean end");
-    }
+    tell(&report);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = Shards::start("stream", cores.min(groups::THREADS_MAX), resident::live);
     let threads = threads.map_err(StreamsError::Threads)?;
@@ -270,6 +272,27 @@ impl Started {
                 }
             }
         }
+    }
+}
+
+/// What the log was found like. What is lost is for a person to see: the groups concerned
+/// take nothing more until somebody accepts it.
+fn tell(report: &RecoveryReport) {
+    if report.unclean {
+        tracing::info!("write-ahead log: recovered after an unclean end");
+    }
+    for file in &report.quarantined {
+        tracing::error!(file = %file.display(), "write-ahead log: damaged, a copy was kept");
+    }
+    for (group, damage) in &report.damaged {
+        tracing::error!(
+            group = group.0,
+            ?damage,
+            "write-ahead log: entries are lost"
+        );
+    }
+    if report.damage_unknown {
+        tracing::error!("write-ahead log: nobody can say which streams lost something");
     }
 }
 
