@@ -35,14 +35,6 @@ impl Timestamp {
         let stamp = jiff::Timestamp::from_nanosecond(i128::from(self.0)).unwrap_or_default();
         stamp.to_string()
     }
-
-    /// The inverse of [`Timestamp::to_rfc3339`], with any offset; none if the text is not a
-    /// time, or one that does not fit (years 1678 to 2261 do). The zero time of Go
-    /// (`0001-01-01T00:00:00Z`) does not fit: callers ask [`is_zero_time`] first.
-    pub fn from_rfc3339(text: &str) -> Option<Timestamp> {
-        let stamp: jiff::Timestamp = text.parse().ok()?;
-        i64::try_from(stamp.as_nanosecond()).ok().map(Timestamp)
-    }
 }
 
 /// A point in this process's monotonic time, in nanoseconds since it was first asked.
@@ -70,11 +62,6 @@ impl Monotonic {
     pub const fn from_nanos(nanos: u64) -> Self {
         Monotonic(nanos)
     }
-}
-
-/// Whether the text is the zero time, which stands for none.
-pub fn is_zero_time(text: &str) -> bool {
-    text.starts_with("0001-01-01T00:00:00")
 }
 
 /// The current UTC time.

@@ -37,7 +37,7 @@ const COLLECTIONS: u32 = 5;
 /// housekeeping.
 const ASIDE_BYTES: usize = 2048;
 /// So many of them and the allocator puts its house in order: it collects what other
-/// threads have freed and returns free memory to the system. Takes 0.3 ms.
+/// threads have freed and returns free memory to the system.
 const ASIDE_ALLOCATIONS: usize = 10_000;
 
 #[derive(Default)]

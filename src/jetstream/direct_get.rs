@@ -16,7 +16,7 @@ use super::outlet::Outlet;
 use super::replica::Replica;
 use super::status;
 use super::subjects::Target;
-use crate::clock::Timestamp;
+use crate::api_error::json::time;
 use crate::store::LastError;
 use crate::store::MsgStore;
 use crate::store::error::Error;
@@ -190,8 +190,7 @@ fn from(store: &mut dyn MsgStore, request: &Request) -> Result<Option<Seq>, Refu
     match &request.start_time {
         None => Ok(Some(Seq(request.seq.max(1)))),
         Some(time) => {
-            let time =
-                Timestamp::from_rfc3339(time).ok_or(Refusal::Status("408 Malformed Request"))?;
+            let time = time::moment(time).ok_or(Refusal::Status("408 Malformed Request"))?;
             Ok(store.first_since(time)?)
         }
     }
@@ -263,8 +262,7 @@ fn many_last(
         (None, 0) => store.state().last_seq,
         (None, seq) => Seq(seq),
         (Some(time), _) => {
-            let time =
-                Timestamp::from_rfc3339(time).ok_or(Refusal::Status("408 Malformed Request"))?;
+            let time = time::moment(time).ok_or(Refusal::Status("408 Malformed Request"))?;
             match store.first_since(time)? {
                 Some(first) => first.prev(),
                 None => store.state().last_seq,

@@ -42,7 +42,7 @@ use crate::state_machine::StateMachine as _;
 use crate::stream::command::Command;
 use crate::stream::config::{Config, Storage};
 use crate::stream::machine::Machine;
-use crate::stream::outcome::{Answer, Effect, Outcome};
+use crate::stream::outcome::{Effect, Outcome};
 use crate::subject::transform::Transform;
 
 /// Entries under way at once: one is being synced while the next is gathered.
@@ -451,9 +451,4 @@ fn weight(command: &Command) -> usize {
         Command::Copy(copy) => copy.subject.len() + copy.headers.len() + copy.payload.len(),
         _ => 64,
     }
-}
-
-/// The answer of an outcome, for those who want nothing else.
-pub fn answer_of(result: Result<Outcome, ProposeError>) -> Option<Answer> {
-    result.ok().map(|outcome| outcome.answer)
 }

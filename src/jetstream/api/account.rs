@@ -2,11 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
-use serde_json::{Map, Value, json};
-
 use super::{Answer, Context, fields};
 use crate::account::limits::JetStreamLimits;
-use crate::consumer::metadata::API_LEVEL;
+use crate::meta::account_info::{AccountInfo, Api, Limits, Tier};
 use crate::stream::config::Storage;
 
 /// Answers `INFO`.
@@ -27,34 +25,37 @@ pub fn info(context: &Context<'_>) -> Answer {
     }
     let limits = *site.limits.read();
     let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-    Ok(fields(&json!({
-        "memory": memory,
-        "storage": storage,
-        "reserved_memory": reserved_memory,
-        "reserved_storage": reserved_storage,
-        "streams": streams,
-        "consumers": consumers,
-        "limits": shown(&limits),
-        "api": {
-            "level": API_LEVEL,
-            "total": read(&site.usage.api_total),
-            "errors": read(&site.usage.api_errors),
+    Ok(fields(&AccountInfo {
+        tier: Tier {
+            memory,
+            storage,
+            reserved_memory,
+            reserved_storage,
+            streams,
+            consumers,
+            limits: shown(&limits),
         },
-    })))
+        api: Api {
+            total: read(&site.usage.api_total),
+            errors: read(&site.usage.api_errors),
+            ..Api::default()
+        },
+        ..AccountInfo::default()
+    }))
 }
 
 /// Limits as the wire has them: -1 is none.
-pub fn shown(limits: &JetStreamLimits) -> Map<String, Value> {
+fn shown(limits: &JetStreamLimits) -> Limits {
     let or_none =
         |limit: Option<u64>| limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
-    fields(&json!({
-        "max_memory": or_none(limits.memory_bytes_max),
-        "max_storage": or_none(limits.storage_bytes_max),
-        "max_streams": or_none(limits.streams_max),
-        "max_consumers": or_none(limits.consumers_max),
-        "max_ack_pending": or_none(limits.ack_pending_max),
-        "memory_max_stream_bytes": or_none(limits.memory_stream_bytes_max),
-        "storage_max_stream_bytes": or_none(limits.storage_stream_bytes_max),
-        "max_bytes_required": limits.bytes_max_required,
-    }))
+    Limits {
+        max_memory: or_none(limits.memory_bytes_max),
+        max_storage: or_none(limits.storage_bytes_max),
+        max_streams: or_none(limits.streams_max),
+        max_consumers: or_none(limits.consumers_max),
+        max_ack_pending: or_none(limits.ack_pending_max),
+        memory_max_stream_bytes: or_none(limits.memory_stream_bytes_max),
+        storage_max_stream_bytes: or_none(limits.storage_stream_bytes_max),
+        max_bytes_required: limits.bytes_max_required,
+    }
 }

@@ -3,27 +3,23 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 
-use super::paging::{Paging, page};
 use super::stream::find;
 use super::{Answer, Context, fields, success, view};
-use crate::api_error::{ApiError, json as strict, table};
-use crate::clock;
+use crate::api_error::{ApiError, table};
+use crate::clock::{self, Timestamp};
 use crate::consumer::command::Command as ConsumerCommand;
 use crate::consumer::config::{Config, CreateRequest};
+use crate::consumer::info::{PageRequest, PauseAnswer, PauseRequest, ResetRequest};
 use crate::consumer::validate::{self, Put};
 use crate::jetstream::handle::StreamHandle;
 use crate::jetstream::replica::Replica;
 use crate::jetstream::{consumers, delivery};
 use crate::store::message::Seq;
+use crate::stream::requests::{INFOS_PER_PAGE, NAMES_PER_PAGE, Page};
 
-/// Names on one page.
-const NAMES_PAGE: usize = 1024;
-/// Consumers on one page.
-const LIST_PAGE: usize = 256;
 /// Letters of a name that the server makes up.
 const NAME_LEN: usize = 8;
 
@@ -168,31 +164,30 @@ async fn wait(
 
 /// `CONSUMER.NAMES`
 pub fn names(context: &Context<'_>, stream: &str) -> Answer {
-    let paging = Paging::read(context, "JSApiConsumersRequest")?;
+    let request = PageRequest::from_request(context.optional_body(), context.strict())?;
     let handle = find(context, stream)?;
     let names = handle.consumer_names();
-    let offset = paging.offset(names.len());
-    let shown: Vec<&String> = names.iter().skip(offset).take(NAMES_PAGE).collect();
-    let mut answer = page(names.len(), offset, NAMES_PAGE);
-    answer.insert("consumers".to_owned(), json!(shown));
+    let page = Page::new(names.len(), request.offset, NAMES_PER_PAGE);
+    let mut answer = fields(&page);
+    answer.insert("consumers".to_owned(), json!(names[page.range()]));
     Ok(answer)
 }
 
 /// `CONSUMER.LIST`
 pub async fn list(context: &Context<'_>, stream: &str) -> Answer {
-    let paging = Paging::read(context, "JSApiConsumersRequest")?;
+    let request = PageRequest::from_request(context.optional_body(), context.strict())?;
     let handle = find(context, stream)?;
     let names = handle.consumer_names();
-    let (total, offset) = (names.len(), paging.offset(names.len()));
+    let page = Page::new(names.len(), request.offset, INFOS_PER_PAGE);
     let version = context.jetstream.options.version;
     let shown = handle
         .read(move |replica| {
-            let page = names.iter().skip(offset).take(LIST_PAGE);
-            let shown = page.filter_map(|name| view::consumer(replica, name, version, None));
+            let shown = names[page.range()].iter();
+            let shown = shown.filter_map(|name| view::consumer(replica, name, version, None));
             shown.map(Value::Object).collect::<Vec<_>>()
         })
         .await?;
-    let mut answer = page(total, offset, LIST_PAGE);
+    let mut answer = fields(&page);
     answer.insert("consumers".to_owned(), shown.into());
     Ok(answer)
 }
@@ -230,40 +225,22 @@ pub async fn delete(context: &Context<'_>, stream: &str, name: &str) -> Answer {
     wait(&handle, call, told).await
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct PauseRequest {
-    pause_until: Option<String>,
-}
-
 /// `CONSUMER.PAUSE`
 pub async fn pause(context: &Context<'_>, stream: &str, name: &str) -> Answer {
     let handle = find(context, stream)?;
-    let request: PauseRequest = match super::is_blank(context.body()) {
-        true => PauseRequest::default(),
-        false => strict::parse(
-            context.body(),
-            "JSApiConsumerPauseRequest",
-            context.strict(),
-        )?,
-    };
-    let until = request.pause_until.as_deref();
-    let until = until
-        .and_then(strict::time::moment)
-        .filter(|time| time.unix_nanos() > 0);
-    let shown_until = request.pause_until.filter(|_| until.is_some());
+    let request = PauseRequest::from_request(context.body(), context.strict())?;
+    let until = request.pause_until.0;
     command(&handle, name, ConsumerCommand::Pause(until)).await?;
     let now = clock::now();
     let paused = until.is_some_and(|until| until > now);
-    tell_pause(&handle, name, paused, shown_until.clone());
-    let mut answer = fields(&json!({ "paused": paused }));
-    let zero = "0001-01-01T00:00:00Z".to_owned();
-    answer.insert("pause_until".to_owned(), shown_until.unwrap_or(zero).into());
-    if let Some(until) = until.filter(|_| paused) {
-        let left = u64::try_from(until.since(now).as_nanos()).unwrap_or(u64::MAX);
-        answer.insert("pause_remaining".to_owned(), left.into());
-    }
-    Ok(answer)
+    tell_pause(&handle, name, paused, until.map(Timestamp::to_rfc3339));
+    let left = until.filter(|_| paused).map(|until| until.since(now));
+    let left = left.and_then(|left| i64::try_from(left.as_nanos()).ok());
+    Ok(fields(&PauseAnswer {
+        paused,
+        pause_until: request.pause_until,
+        pause_remaining: left.unwrap_or(0),
+    }))
 }
 
 fn tell_pause(handle: &Arc<StreamHandle>, name: &str, paused: bool, pause_until: Option<String>) {
@@ -279,16 +256,10 @@ fn tell_pause(handle: &Arc<StreamHandle>, name: &str, paused: bool, pause_until:
     }));
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct ResetRequest {
-    seq: u64,
-}
-
 /// `CONSUMER.RESET`
 pub async fn reset(context: &Context<'_>, stream: &str, name: &str) -> Answer {
     let handle = find(context, stream)?;
-    let request: ResetRequest = serde_json::from_slice(context.body()).unwrap_or_default();
+    let request = ResetRequest::from_request(context.body())?;
     let seq = (request.seq > 0).then_some(Seq(request.seq));
     if let Some(seq) = seq {
         may_reset(&handle, name, seq).await?;

@@ -1,41 +1,19 @@
 //! `STREAM.MSG.GET` and `STREAM.MSG.DELETE`.
 
 use data_encoding::BASE64;
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 use super::stream::find;
-use super::{Answer, Context, success};
-use crate::api_error::json::time;
-use crate::api_error::{ApiError, json, table};
+use super::{Answer, Context, success, to_value};
+use crate::api_error::json::time::Time;
+use crate::api_error::{ApiError, table};
 use crate::store::MsgStore;
 use crate::store::error::Error;
 use crate::store::message::{Message, Seq};
 use crate::stream::command::Command;
 use crate::stream::outcome::Answer as Outcome;
+use crate::stream::requests::{DeleteMessageRequest, GetMessageRequest, StoredMessage};
 use crate::subject::filters::Filters;
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct GetRequest {
-    seq: u64,
-    last_by_subj: String,
-    next_by_subj: String,
-    batch: i64,
-    max_bytes: i64,
-    start_time: Option<String>,
-    multi_last: Vec<String>,
-    up_to_seq: u64,
-    up_to_time: Option<String>,
-    no_hdr: bool,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct DeleteRequest {
-    seq: u64,
-    no_erase: bool,
-}
 
 /// Reads one message.
 pub async fn get(context: &Context<'_>, name: &str) -> Answer {
@@ -44,7 +22,7 @@ pub async fn get(context: &Context<'_>, name: &str) -> Answer {
     if super::is_blank(context.body()) {
         return Err(bad());
     }
-    let request: GetRequest = json::parse(context.body(), "JSApiMsgGetRequest", context.strict())?;
+    let request = GetMessageRequest::from_request(context.body(), context.strict())?;
     let last = !request.last_by_subj.is_empty();
     let next = !request.next_by_subj.is_empty();
     let starts = request.start_time.is_some();
@@ -72,15 +50,18 @@ pub async fn get(context: &Context<'_>, name: &str) -> Answer {
         Ok(None) => return Err(ApiError::of(&table::NO_MESSAGE_FOUND)),
         Err(error) => return Err(failed(&error)),
     };
-    let shown = Value::Object(show(&message, no_hdr));
+    let shown = to_value(&show(&message, no_hdr));
     Ok(Map::from_iter([("message".to_owned(), shown)]))
 }
 
-fn look_up(store: &mut dyn MsgStore, request: &GetRequest) -> Result<Option<Message>, Error> {
+fn look_up(
+    store: &mut dyn MsgStore,
+    request: &GetMessageRequest,
+) -> Result<Option<Message>, Error> {
     let seq = if !request.last_by_subj.is_empty() {
         store.last(Seq::MAX, &Filters::new([&request.last_by_subj]))?
     } else {
-        let from = match request.start_time.as_deref().and_then(time::moment) {
+        let from = match request.start_time.and_then(|time| time.0) {
             Some(time) => store.first_since(time)?,
             None => Some(Seq(request.seq)),
         };
@@ -99,19 +80,18 @@ fn look_up(store: &mut dyn MsgStore, request: &GetRequest) -> Result<Option<Mess
 }
 
 /// A message as JSON.
-fn show(message: &Message, no_hdr: bool) -> Map<String, Value> {
-    let mut shown = Map::new();
-    let subject = String::from_utf8_lossy(&message.subject).into_owned();
-    shown.insert("subject".to_owned(), subject.into());
-    shown.insert("seq".to_owned(), message.seq.0.into());
-    if !message.headers.is_empty() && !no_hdr {
-        shown.insert("hdrs".to_owned(), BASE64.encode(&message.headers).into());
+fn show(message: &Message, no_hdr: bool) -> StoredMessage {
+    let headers = match no_hdr {
+        true => &b""[..],
+        false => &message.headers,
+    };
+    StoredMessage {
+        subject: String::from_utf8_lossy(&message.subject).into_owned(),
+        seq: message.seq.0,
+        hdrs: BASE64.encode(headers),
+        data: BASE64.encode(&message.payload),
+        time: Time(Some(message.time)),
     }
-    if !message.payload.is_empty() {
-        shown.insert("data".to_owned(), BASE64.encode(&message.payload).into());
-    }
-    shown.insert("time".to_owned(), message.time.to_rfc3339().into());
-    shown
 }
 
 /// Removes one message.
@@ -120,8 +100,7 @@ pub async fn delete(context: &Context<'_>, name: &str) -> Answer {
     if super::is_blank(context.body()) {
         return Err(ApiError::of(&table::BAD_REQUEST));
     }
-    let request: DeleteRequest =
-        json::parse(context.body(), "JSApiMsgDeleteRequest", context.strict())?;
+    let request = DeleteMessageRequest::from_request(context.body(), context.strict())?;
     let config = handle.config();
     if config.sealed {
         return Err(ApiError::of(&table::STREAM_SEALED));

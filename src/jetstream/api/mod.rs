@@ -14,7 +14,6 @@
 pub mod account;
 pub mod consumer;
 pub mod message;
-pub mod paging;
 pub mod purge;
 pub mod stream;
 pub mod view;
@@ -60,6 +59,14 @@ impl Context<'_> {
     /// The body of the request.
     pub fn body(&self) -> &[u8] {
         &self.request.body
+    }
+
+    /// The body of a request that may have none: what does not begin like JSON is none.
+    pub fn optional_body(&self) -> &[u8] {
+        match self.request.body.trim_ascii_start() {
+            body @ [b'{' | b'[', ..] => body,
+            _ => b"",
+        }
     }
 
     /// Unknown fields are errors.

@@ -1,32 +1,20 @@
 //! `STREAM.PURGE`.
 
 use bytes::Bytes;
-use serde::Deserialize;
 use serde_json::json;
 
 use super::stream::find;
 use super::{Answer, Context, fields};
-use crate::api_error::{ApiError, json as strict, table};
+use crate::api_error::{ApiError, table};
 use crate::store::message::Seq;
 use crate::stream::command::Command;
 use crate::stream::outcome::Answer as Outcome;
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Request {
-    seq: u64,
-    filter: String,
-    keep: u64,
-}
+use crate::stream::requests::PurgeRequest;
 
 /// Removes messages; how many have gone.
 pub async fn purge(context: &Context<'_>, name: &str) -> Answer {
     let handle = find(context, name)?;
-    let body = context.body().trim_ascii();
-    let request: Request = match super::is_blank(body) {
-        true => Request::default(),
-        false => strict::parse(body, "JSApiStreamPurgeRequest", context.strict())?,
-    };
+    let request = PurgeRequest::from_request(context.body(), context.strict())?;
     if request.seq > 0 && request.keep > 0 {
         return Err(ApiError::of(&table::BAD_REQUEST));
     }

@@ -2,21 +2,17 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::paging::{Paging, page};
-use super::view::{self, Details, SUBJECTS_PAGE};
-use super::{Answer, Context, success};
-use crate::api_error::{ApiError, json, table};
+use super::view::{self, Details};
+use super::{Answer, Context, fields, success};
+use crate::api_error::{ApiError, table};
 use crate::jetstream::handle::StreamHandle;
 use crate::stream::config::Config;
+use crate::stream::requests::{
+    INFOS_PER_PAGE, InfoRequest, ListRequest, NAMES_PER_PAGE, NamesRequest, Page, SUBJECTS_PER_PAGE,
+};
 use crate::subject::wildcard;
-
-/// Names on one page.
-const NAMES_PAGE: usize = 1024;
-/// Streams on one page.
-const LIST_PAGE: usize = 256;
 
 /// The stream, or the error that there is none.
 ///
@@ -58,22 +54,10 @@ pub async fn update(context: &Context<'_>, name: &str) -> Answer {
     Ok(show(context, &handle, Details::default()).await?.0)
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct InfoRequest {
-    offset: i64,
-    deleted_details: bool,
-    subjects_filter: String,
-}
-
 /// `STREAM.INFO`
 pub async fn info(context: &Context<'_>, name: &str) -> Answer {
     let handle = find(context, name)?;
-    let body = context.body().trim_ascii();
-    let request: InfoRequest = match body.first() {
-        Some(b'{' | b'[') => json::parse(body, "JSApiStreamInfoRequest", context.strict())?,
-        _ => InfoRequest::default(),
-    };
+    let request = InfoRequest::from_request(context.optional_body(), context.strict())?;
     let offset = usize::try_from(request.offset).unwrap_or(0);
     let filter = Some(request.subjects_filter).filter(|filter| !filter.is_empty());
     let details = Details {
@@ -82,10 +66,10 @@ pub async fn info(context: &Context<'_>, name: &str) -> Answer {
         leader: Some(context.jetstream.options.server_name.clone()),
     };
     let (shown, total) = show(context, &handle, details).await?;
-    let mut answer = match total {
-        0 => page(0, 0, 0),
-        total => page(total, offset, SUBJECTS_PAGE),
-    };
+    let mut answer = fields(&match total {
+        0 => Page::default(),
+        total => Page::new(total, request.offset, SUBJECTS_PER_PAGE),
+    });
     answer.extend(shown);
     Ok(answer)
 }
@@ -127,12 +111,12 @@ fn matching(context: &Context<'_>, filter: &str) -> Vec<Arc<StreamHandle>> {
 
 /// `STREAM.NAMES`
 pub fn names(context: &Context<'_>) -> Answer {
-    let paging = Paging::read(context, "JSApiStreamNamesRequest")?;
-    let streams = matching(context, &paging.subject);
-    let offset = paging.offset(streams.len());
-    let names = streams.iter().skip(offset).take(NAMES_PAGE);
+    let request = NamesRequest::from_request(context.optional_body(), context.strict())?;
+    let streams = matching(context, &request.subject);
+    let page = Page::new(streams.len(), request.offset, NAMES_PER_PAGE);
+    let names = streams[page.range()].iter();
     let names: Vec<Value> = names.map(|handle| (*handle.name).into()).collect();
-    let mut answer = page(streams.len(), offset, NAMES_PAGE);
+    let mut answer = fields(&page);
     let names = match streams.is_empty() {
         true => Value::Null,
         false => names.into(),
@@ -143,17 +127,17 @@ pub fn names(context: &Context<'_>) -> Answer {
 
 /// `STREAM.LIST`
 pub async fn list(context: &Context<'_>) -> Answer {
-    let paging = Paging::read(context, "JSApiStreamListRequest")?;
-    let streams = matching(context, &paging.subject);
-    let offset = paging.offset(streams.len());
+    let request = ListRequest::from_request(context.optional_body(), context.strict())?;
+    let streams = matching(context, &request.subject);
+    let page = Page::new(streams.len(), request.offset, INFOS_PER_PAGE);
     let mut shown = Vec::new();
-    for handle in streams.iter().skip(offset).take(LIST_PAGE) {
+    for handle in &streams[page.range()] {
         // One that ends meanwhile is not there.
         if let Ok((stream, _)) = show(context, handle, Details::default()).await {
             shown.push(Value::Object(stream));
         }
     }
-    let mut answer = page(streams.len(), offset, LIST_PAGE);
+    let mut answer = fields(&page);
     answer.insert("streams".to_owned(), shown.into());
     Ok(answer)
 }

@@ -15,6 +15,7 @@ use crate::jetstream::replica::Replica;
 use crate::store::State;
 use crate::store::message::Seq;
 use crate::stream::config::Config;
+use crate::stream::requests::SUBJECTS_PER_PAGE;
 use crate::subject::filters::Filters;
 
 /// The time of nothing.
@@ -30,9 +31,6 @@ pub struct Details {
     /// The server's name; shown as the leader.
     pub leader: Option<String>,
 }
-
-/// The most subjects on one page.
-pub const SUBJECTS_PAGE: usize = 100_000;
 
 /// A stream. The second value is how many subjects match, if they were asked for.
 pub fn stream(
@@ -140,7 +138,7 @@ fn shown_subjects(
     let mut page = Map::new();
     let mut total = 0;
     let visited = store.subjects(&Filters::new([filter]), &mut |subject, state| {
-        if total >= offset && page.len() < SUBJECTS_PAGE {
+        if total >= offset && page.len() < SUBJECTS_PER_PAGE {
             let subject = String::from_utf8_lossy(subject).into_owned();
             page.insert(subject, state.messages.into());
         }
