@@ -18,7 +18,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::FileStore;
-use super::block::{Block, Hash};
+use super::block::{Block, Hash, Hasher};
 use super::manifest::{self, Manifest};
 use crate::state_machine::{Checkpoint, MachineError};
 use crate::store::error::Error;
@@ -260,8 +260,9 @@ pub(super) fn hash_file(
     if content.len() as u64 != block.facts.len {
         return Ok(None);
     }
-    let digest = ring::digest::digest(&ring::digest::SHA256, &content);
-    Ok(digest.as_ref().try_into().ok())
+    let mut hasher = Hasher::default();
+    hasher.write(&content);
+    Ok(Some(hasher.finish()))
 }
 
 fn error(what: &'static str) -> impl Fn(vfs::Error) -> MachineError {

@@ -116,6 +116,9 @@ impl FileStore {
             lost_bytes,
             wants_erasing: false,
         };
+        if at + 1 == self.blocks.len() {
+            self.hasher = None;
+        }
         let old = std::mem::replace(&mut self.blocks[at], new);
         self.retire(&old);
         Ok(true)

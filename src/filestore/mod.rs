@@ -49,7 +49,7 @@ use crate::store::subjects::Subjects;
 use crate::store::{LastError, MsgStore, Removed, State, SubjectState};
 use crate::subject::filters::Filters;
 use crate::vfs::{self, File, Vfs};
-use block::Block;
+use block::{Block, Hasher};
 use checkpoint::{Dirty, Retired, Shared};
 use reader::{Go, Reader, Source, Walked};
 
@@ -109,6 +109,8 @@ pub struct FileStore {
     blocks: VecDeque<Block>,
     /// The end of the last block that is not in its file yet.
     buffer: Vec<u8>,
+    /// Of what the last block's file holds; none if that was not all written from here.
+    hasher: Option<Box<Hasher>>,
     reader: Reader,
     /// Where the message behind the one read last is.
     cursor: Cursor,
@@ -164,6 +166,7 @@ impl FileStore {
     pub fn rest(&mut self) -> Result<(), Error> {
         self.flush()?;
         self.buffer = Vec::new();
+        self.hasher = None;
         self.reader.rest();
         self.close_files();
         Ok(())
@@ -191,6 +194,9 @@ impl FileStore {
         let start = self.blocks[last].facts.len - self.buffer.len() as u64;
         let written = file.write_at(start, &self.buffer);
         written.map_err(disk("write a block"))?;
+        if let Some(hasher) = &mut self.hasher {
+            hasher.write(&self.buffer);
+        }
         self.buffer.clear();
         self.note_dirty(&file);
         Ok(())
@@ -238,8 +244,13 @@ impl FileStore {
     /// Ends the last block: what follows goes into a new one.
     fn seal(&mut self) -> Result<(), Error> {
         self.flush()?;
+        let hasher = self.hasher.take();
         if let Some(block) = self.blocks.back_mut() {
             block.facts.is_sealed = true;
+            if let Some(hasher) = hasher {
+                // Without it the next checkpoint reads the file; nobody has set it before.
+                let _ = block.hash.set(hasher.finish());
+            }
         }
         self.drop_empty_blocks();
         Ok(())
@@ -410,6 +421,7 @@ impl MsgStore for FileStore {
         if !self.blocks.back().is_some_and(takes) {
             self.seal()?;
             self.blocks.push_back(Block::new(message.seq));
+            self.hasher = Some(Box::default());
             self.buffer
                 .extend_from_slice(&format::block_header(message.seq));
         }

@@ -66,6 +66,7 @@ impl FileStore {
             subjects: Subjects::new(),
             blocks: VecDeque::new(),
             buffer: Vec::new(),
+            hasher: None,
             reader: Reader::default(),
             cursor: super::Cursor::default(),
             lost: crate::sequence_set::SequenceSet::new(),
