@@ -59,6 +59,13 @@ pub trait Vfs: Send + Sync {
     /// Opens a file to read and write at any place; makes it, with `mode`, if there is none.
     fn open(&self, path: &Path, mode: u32) -> Result<Arc<dyn File>, Error>;
 
+    /// As [`Vfs::open`], for a file that is mostly written, in whole pages of 4 KiB, and
+    /// synced after each write: these go past the system's memory where the disk can do
+    /// that, which makes the sync shorter and leaves that memory to what is read.
+    fn open_direct(&self, path: &Path, mode: u32) -> Result<Arc<dyn File>, Error> {
+        self.open(path, mode)
+    }
+
     /// Waits until the names in the directory are on the disk: files made, renamed and
     /// removed in it before.
     fn sync_dir(&self, path: &Path) -> Result<(), Error>;

@@ -183,7 +183,8 @@ impl Pool {
         let number = self.next;
         self.next += 1;
         let path = Name::New(number).path(&self.dir);
-        let file = self.vfs.open(&path, vfs::MODE_PRIVATE).map_err(no_space)?;
+        let file = self.vfs.open_direct(&path, vfs::MODE_PRIVATE);
+        let file = file.map_err(no_space)?;
         let allocated = file.allocate(self.bytes);
         self.filling = Some(Filling {
             number,
@@ -210,7 +211,7 @@ impl Pool {
         let path = Name::Segment(number).path(&self.dir);
         self.vfs.rename(&from.path(&self.dir), &path)?;
         self.vfs.sync_dir(&self.dir)?;
-        let file = self.vfs.open(&path, vfs::MODE_PRIVATE)?;
+        let file = self.vfs.open_direct(&path, vfs::MODE_PRIVATE)?;
         self.ready.push_back(Segment { number, file });
         Ok(())
     }
