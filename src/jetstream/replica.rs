@@ -47,6 +47,10 @@ use crate::subject::transform::Transform;
 
 /// Entries under way at once: one is being synced while the next is gathered.
 pub const PROPOSALS_MAX: usize = 2;
+/// A smaller entry waits for the one under way: many would cost a sync each.
+const COMMANDS_WORTH_A_SYNC: usize = 64;
+/// As [`COMMANDS_WORTH_A_SYNC`], in bytes.
+const BYTES_WORTH_A_SYNC: usize = 64 * 1024;
 /// Commands in one entry.
 const COMMANDS_MAX: usize = 4096;
 /// Bytes of messages in one entry.
@@ -335,7 +339,9 @@ impl Replica {
     /// and what was said is written out.
     fn turn(&mut self, now: Timestamp) {
         super::delivery::turn(self, now);
-        while self.in_flight.len() < PROPOSALS_MAX && !self.batch.commands.is_empty() {
+        while self.in_flight.len() < PROPOSALS_MAX
+            && self.batch.is_worth(!self.in_flight.is_empty())
+        {
             self.propose(now);
         }
         self.outlet.flush();
@@ -414,6 +420,13 @@ impl Replica {
 }
 
 impl Batch {
+    /// Whether to propose it now, or to let it grow while another entry is under way.
+    fn is_worth(&self, another_is_under_way: bool) -> bool {
+        let is_large =
+            self.commands.len() >= COMMANDS_WORTH_A_SYNC || self.bytes >= BYTES_WORTH_A_SYNC;
+        is_large || !another_is_under_way && !self.commands.is_empty()
+    }
+
     /// Takes what fits into one entry; at least one command.
     fn split_front(&mut self) -> Batch {
         let mut bytes = 0;
