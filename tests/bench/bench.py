@@ -2,7 +2,7 @@
 """Measure our server against nats-server, alternately, and print the ratios.
 
     bench.py                     every table, 5 rounds (core 15 minutes, streams 10, rest 8)
-    bench.py --table streams     one of them: core, streams, rest
+    bench.py --table streams     some of them: core, streams, rest
     bench.py --quick             one short round: does it run, which order of magnitude
     bench.py --only 'fan|1:1'    rows (with --curves: curves) whose name matches
     bench.py --curves            how cost grows with subscribers, subjects, streams, ...
@@ -20,6 +20,7 @@ import json
 import re
 import shlex
 import sys
+from dataclasses import replace
 from datetime import datetime, timezone
 
 import servers
@@ -33,10 +34,11 @@ HISTORY = servers.REPO / "docs/benchmarks.md"
 
 def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--table", choices=[*TABLES, "all"], default="all", help="which table, or whose curves")
+    p.add_argument("--table", nargs="+", choices=[*TABLES, "all"], default=["all"], help="which tables, or whose curves")
     p.add_argument("--rounds", type=int, help="runs of each row on each side (5; quick and curves: 1)")
     p.add_argument("--only", metavar="REGEX", help="rows whose name matches")
     p.add_argument("--quick", action="store_true", help="one short round, small memory rows")
+    p.add_argument("--alone", action="store_true", help="our server only: does it run, are its answers true")
     p.add_argument("--curves", action="store_true", help="growth instead of the tables")
     p.add_argument("--record", action="store_true", help="insert the result into docs/benchmarks.md")
     p.add_argument("--ours", metavar="COMMAND", help="our server; {conf} is replaced")
@@ -50,13 +52,18 @@ def arguments():
     a.warm = a.warm or (0.2 if a.quick else 0.5)
     if a.quick:
         a.retries = 0
+    if a.alone and a.record:
+        p.error("--record wants both sides")
     return a
 
 
-def selected(only, chosen):
+def selected(only, chosen, alone=False):
     """(section, table, rows) of everything that matches."""
     picked = [(name, TABLES[name], [r for r in TABLES[name].rows if only.search(r.name)]) for name in chosen]
     picked = [p for p in picked if p[2]]
+    if alone:
+        # Nobody to compare with.
+        picked = [(name, table, [replace(r, musts={}, least={}) for r in found]) for name, table, found in picked]
     if not picked:
         raise SystemExit("no row matches; rows: " + ", ".join(r.name for name in chosen for r in TABLES[name].rows))
     return picked
@@ -76,12 +83,14 @@ def disk_line(loadgen):
 def main():
     a = arguments()
     only = re.compile(a.only or "")
-    chosen = list(TABLES) if a.table == "all" else [a.table]
-    picked = [] if a.curves else selected(only, chosen)
+    chosen = list(TABLES) if "all" in a.table else a.table
+    picked = [] if a.curves else selected(only, chosen, a.alone)
     servers.raise_nofile()
     servers.SCRATCH.mkdir(parents=True, exist_ok=True)
     when = datetime.now(timezone.utc)
-    programs = {"peer": a.peer or servers.peer_command(), "ours": a.ours or servers.our_command()}
+    programs = {"ours": a.ours or servers.our_command()}
+    if not a.alone:
+        programs["peer"] = a.peer or servers.peer_command()
     bench = Bench(a, servers.build_loadgen(), programs)
     command = shlex.join(["tests/bench/bench.py", *sys.argv[1:]])
     facts = {"when": when.strftime("%Y-%m-%d %H:%M UTC"), "commit": servers.commit_line(),

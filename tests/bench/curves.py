@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Callable
 
 import servers
-from measure import turns
 from report import number
 from rows import TABLES
 
@@ -40,7 +39,7 @@ def measure_curves(bench, only, tables, quick=False):
         for i, point in enumerate(curve.points[:2] if quick else curve.points):
             got = {side: [] for side in sides}
             for round_no in range(bench.args.rounds):
-                for side in turns(sides, i + round_no):
+                for side in bench.sides(sides, i + round_no):
                     try:
                         with bench.start(table, side) as server:
                             got[side].append(curve.run(bench, server, point, round_no))

@@ -34,6 +34,10 @@ class Bench:
             os.sync()
         return servers.Server(side, self.programs[program], extra)
 
+    def sides(self, sides, turn):
+        """Who runs, in which order."""
+        return ["ours"] if self.args.alone else turns(list(sides), turn)
+
     def disturbed(self, result):
         """Why this result should not count, or None."""
         machine = result["machine"]
@@ -81,12 +85,12 @@ class Bench:
             log(f"{table.title}: round {round_no + 1} of {self.args.rounds}")
             self.shared(table, [r for r in rows if not r.fresh and not r.ended], round_no)
             for i, row in enumerate(r for r in rows if r.fresh):
-                for side in turns(table.sides_of(row), round_no + i):
+                for side in self.sides(table.sides_of(row), round_no + i):
                     self.alone(table, row, side, round_no)
             fills = list(dict.fromkeys(r.options for r in rows if r.ended))
             for i, fill in enumerate(fills):
                 group = [r for r in rows if r.ended and r.options == fill]
-                for side in turns(list(table.sides), round_no + i):
+                for side in self.sides(table.sides, round_no + i):
                     self.restarts(table, group, side, round_no)
 
     def options(self, row):
@@ -100,7 +104,7 @@ class Bench:
         try:
             for i, row in enumerate(rows):
                 timing = "" if row.mode == "js-consume" else self.timing
-                for side in turns(table.sides_of(row), round_no + i):
+                for side in self.sides(table.sides_of(row), round_no + i):
                     if side in up and not up[side].alive():
                         up.pop(side).stop(keep=True)
                     if side not in up:

@@ -65,7 +65,7 @@ def ratio_cell(by_side):
 def must_cell(row, table):
     sign = {True: "≤", False: "≥"}
     bounds = [f"{name(kind)} {sign[kind in UPPER]} {bound}" for kind, bound in row.musts.items()]
-    if len(table.sides) > 2:
+    if bounds and len(table.sides) > 2:
         bounds[-1] += f" {row.against}"
     return ", ".join(bounds + [f"{kind} ≥ {bound:,}/s" for kind, bound in row.least.items()])
 

@@ -53,7 +53,7 @@ pub fn consume(a: &Args) {
     let mut c = t.connect();
     let fill = a.u64("fill", 0);
     if fill > 0 {
-        create_stream(a, &mut c, &name, &[format!("{name}.>")]);
+        create_stream(a, &mut c, &name);
         let addr = place(a, &t, &name);
         let subjects = subjects_of(a, &format!("{name}.s"));
         fill_with(&t, addr, fill, subjects, a.usize("size", 128));

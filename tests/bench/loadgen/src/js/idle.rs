@@ -1,6 +1,6 @@
 //! What rests: many streams, or many durable consumers of one, created and then left alone.
 
-use super::{api_ok, call, create_stream, stream_config};
+use super::{api_ok, call, delete_stream, stream_config};
 use crate::args::{Args, die};
 use crate::cost::{Snap, r2};
 use crate::run::{Target, emit, flaw};
@@ -8,6 +8,8 @@ use crate::wire::{Conn, Frame, put_pub};
 use serde_json::{Value, json};
 use std::thread;
 use std::time::Duration;
+
+const REFUSALS_SHOWN: u64 = 3;
 
 /// N streams of one subject each, `idle.NUMBER`.
 pub fn streams(a: &Args) {
@@ -25,7 +27,11 @@ pub fn consumers(a: &Args) {
     let t = Target::from(a);
     let name = a.str("stream", "BENCH").to_string();
     let mut c = t.connect();
-    create_stream(a, &mut c, &name, &[format!("{name}.>")]);
+    delete_stream(&mut c, &name);
+    let mut stream = stream_config(a, &name, &[format!("{name}.>")]);
+    // Without a limit of its own a stream may be given one by the server.
+    stream["max_consumers"] = json!(a.u64("n", 1000));
+    call(&mut c, &format!("STREAM.CREATE.{name}"), &stream);
     let filtered = a.flag("filtered");
     let request = |i: u64| {
         let mut cfg = json!({
@@ -88,7 +94,7 @@ fn create_all(conns: &mut [Conn], n: u64, request: impl Fn(u64) -> (String, Valu
     for i in 0..n + window {
         let k = (i % window) as usize;
         if i >= window {
-            refused += u64::from(!answered(&mut conns[k]));
+            refused += u64::from(!answered(&mut conns[k], refused));
         }
         if i < n {
             let (subject, body) = request(i);
@@ -108,13 +114,13 @@ fn create_all(conns: &mut [Conn], n: u64, request: impl Fn(u64) -> (String, Valu
     refused
 }
 
-/// Waits for one answer; says what it is if it is a refusal.
-fn answered(c: &mut Conn) -> bool {
+/// Waits for one answer; says what it is if it is one of the first refusals.
+fn answered(c: &mut Conn, shown: u64) -> bool {
     loop {
         match c.frame() {
             Ok(Frame::Msg { body, .. }) => {
                 let ok = api_ok(b"", c.slice(&body));
-                if !ok {
+                if !ok && shown < REFUSALS_SHOWN {
                     eprintln!("loadgen: {}", String::from_utf8_lossy(c.slice(&body)));
                 }
                 return ok;

@@ -91,10 +91,10 @@ fn stream_config(a: &Args, name: &str, subjects: &[String]) -> Value {
     cfg
 }
 
-/// Creates a stream, in place of one that has the name.
-fn create_stream(a: &Args, c: &mut Conn, name: &str, subjects: &[String]) {
+/// Creates a stream that takes `NAME.>`, in place of one that has the name.
+fn create_stream(a: &Args, c: &mut Conn, name: &str) {
     delete_stream(c, name);
-    let cfg = stream_config(a, name, subjects);
+    let cfg = stream_config(a, name, &[format!("{name}.>")]);
     call(c, &format!("STREAM.CREATE.{name}"), &cfg);
 }
 

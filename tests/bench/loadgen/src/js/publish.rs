@@ -22,7 +22,7 @@ pub fn publish(a: &Args) {
     let prefix = into.map_or_else(|| format!("{name}.s"), str::to_string);
     let mut c = t.connect();
     if into.is_none() {
-        create_stream(a, &mut c, &name, &[format!("{name}.>")]);
+        create_stream(a, &mut c, &name);
     }
     let subjects = subjects_of(a, &prefix);
     let load = load_of(a, subjects, payload(a.usize("size", 128)), ack_ok);
@@ -88,7 +88,7 @@ pub fn fill(a: &Args) {
     let n = a.u64("msgs", 1_000_000);
     let mut c = t.connect();
     let before = Snap::take(&t.pids);
-    create_stream(a, &mut c, &name, &[format!("{name}.>")]);
+    create_stream(a, &mut c, &name);
     let addr = place(a, &t, &name);
     let s0 = Snap::take(&t.pids);
     let subjects = subjects_of(a, &format!("{name}.s"));
