@@ -19,6 +19,7 @@ import argparse
 import json
 import re
 import shlex
+import signal
 import sys
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -82,6 +83,8 @@ def disk_line(loadgen):
 
 def main():
     a = arguments()
+    # Whoever ends us ends the servers too, and what was measured so far is kept.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     only = re.compile(a.only or "")
     chosen = list(TABLES) if "all" in a.table else a.table
     picked = [] if a.curves else selected(only, chosen, a.alone)

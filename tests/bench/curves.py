@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 import servers
+from measure import log
 from report import number
 from rows import TABLES
 
@@ -37,6 +38,7 @@ def measure_curves(bench, only, tables, quick=False):
         heads = [f"{side} {column}" for column in curve.columns for side in sides]
         lines += [f"| {curve.title} | " + " | ".join(heads) + " |", "|---" * (1 + len(heads)) + "|"]
         for i, point in enumerate(curve.points[:2] if quick else curve.points):
+            log(f"{curve.title}: {point:,}")
             got = {side: [] for side in sides}
             for round_no in range(bench.args.rounds):
                 for side in bench.sides(sides, i + round_no):
