@@ -93,6 +93,14 @@ impl Progress {
 }
 
 impl FileStore {
+    /// Forgets what durable checkpoints have taken care of.
+    pub(super) fn forget_synced(&mut self) {
+        let progress = self.shared.progress.lock().clone();
+        self.retired.retain(|retired| !progress.frees(retired));
+        let synced = |dirty: &Dirty| dirty.captured.is_some_and(|by| by <= progress.completed);
+        self.dirty.retain(|dirty| !synced(dirty));
+    }
+
     /// The quick half: writes the buffer out and notes what the manifest will say.
     pub(super) fn begin_checkpoint(
         &mut self,
@@ -100,11 +108,9 @@ impl FileStore {
     ) -> Result<Box<dyn Checkpoint>, Error> {
         self.compact()?;
         self.flush()?;
+        self.make_directory()?;
         self.buffer.shrink_to(0);
-        let progress = self.shared.progress.lock().clone();
-        self.retired.retain(|retired| !progress.frees(retired));
-        let synced = |dirty: &Dirty| dirty.captured.is_some_and(|by| by <= progress.completed);
-        self.dirty.retain(|dirty| !synced(dirty));
+        self.forget_synced();
         self.number += 1;
         for dirty in &mut self.dirty {
             dirty.captured = Some(self.number);
@@ -160,6 +166,9 @@ impl Checkpoint for Pending {
         if progress.failed {
             return Err(failed("complete a checkpoint", "a sync failed before"));
         }
+        if progress.completed == 0 {
+            self.sync_parent()?;
+        }
         if let Err(error) = self.sync_blocks() {
             shared.progress.lock().failed = true;
             return Err(error);
@@ -183,6 +192,15 @@ impl Pending {
             return Ok(());
         }
         self.sync_dir()
+    }
+
+    /// The first checkpoint also makes sure of the directory itself.
+    fn sync_parent(&self) -> Result<(), MachineError> {
+        let synced = match self.dir.parent() {
+            Some(parent) => self.vfs.sync_dir(parent),
+            None => Ok(()),
+        };
+        synced.map_err(error("sync the directory of all streams"))
     }
 
     fn sync_dir(&self) -> Result<(), MachineError> {

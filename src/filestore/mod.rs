@@ -123,6 +123,9 @@ pub struct FileStore {
     /// Files this store uses no more.
     retired: Vec<Retired>,
     shared: Arc<Shared>,
+    /// The directory is made when there is something to write: most streams that are made
+    /// at once are empty for a while.
+    has_directory: bool,
     has_manifest: bool,
     /// Names of files that were found damaged.
     damaged: BTreeSet<String>,
@@ -159,16 +162,13 @@ impl FileStore {
         }
     }
 
-    /// Gives memory back that only makes things faster; for a stream at rest.
-    ///
-    /// # Errors
-    /// When the buffer cannot be written.
-    pub fn rest(&mut self) -> Result<(), Error> {
-        self.flush()?;
-        self.buffer = Vec::new();
-        self.hasher = None;
-        self.reader.rest();
-        self.close_files();
+    /// Makes the store's directory, if there is none yet.
+    fn make_directory(&mut self) -> Result<(), Error> {
+        if !self.has_directory {
+            let made = self.vfs.create_dir_all(&self.dir);
+            made.map_err(disk("make the directory of a stream"))?;
+            self.has_directory = true;
+        }
         Ok(())
     }
 
@@ -177,6 +177,7 @@ impl FileStore {
         if self.buffer.is_empty() {
             return Ok(());
         }
+        self.make_directory()?;
         if !self.has_manifest {
             // Tells at the next start that blocks without a checkpoint are no riddle: the
             // log has them. Not synced: without it they are moved aside, not deleted.
@@ -605,6 +606,26 @@ impl MsgStore for FileStore {
 
     fn checkpoint(&mut self, state: Vec<u8>) -> Result<Box<dyn Checkpoint>, Error> {
         self.begin_checkpoint(state)
+    }
+
+    fn rest(&mut self) -> Result<(), Error> {
+        self.flush()?;
+        self.buffer = Vec::new();
+        self.hasher = None;
+        self.reader.rest();
+        self.forget_synced();
+        self.close_files();
+        // A file that is still to be synced stays open: whoever syncs must hear whether it
+        // was written.
+        let dirty = &self.dirty;
+        let is_dirty = |file: &Arc<dyn File>| dirty.iter().any(|d| Arc::ptr_eq(&d.file, file));
+        if let Some(last) = self.blocks.back_mut()
+            && !last.file.as_ref().is_some_and(is_dirty)
+        {
+            last.file = None;
+            self.open_files = 0;
+        }
+        Ok(())
     }
 }
 

@@ -506,6 +506,11 @@ fn blocks_without_any_manifest_are_moved_aside() {
 #[test]
 fn foreign_files_stay() {
     let mut dir = InDir::new();
+    assert!(
+        !dir.root.path().join("7").exists(),
+        "nothing is written yet"
+    );
+    RealVfs.create_dir_all(&dir.root.path().join("7")).unwrap();
     let path = dir.root.path().join("7").join("notes.txt");
     RealVfs.write_atomically(&path, b"mine", 0o600).unwrap();
     let left = dir.root.path().join("7").join(".manifest-1.99.tmp");

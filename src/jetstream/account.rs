@@ -96,6 +96,28 @@ impl AccountStreams {
         self.streams.read().get(name).cloned()
     }
 
+    /// Whether there is a stream of that name.
+    pub fn has_stream(&self, name: &str) -> bool {
+        self.streams.read().contains_key(name)
+    }
+
+    /// How many streams there are.
+    pub fn len(&self) -> usize {
+        self.streams.read().len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.streams.read().is_empty()
+    }
+
+    /// How many consumers all streams together have.
+    pub fn consumers(&self) -> u64 {
+        let streams = self.streams.read();
+        let counts = streams.values().map(|handle| handle.usage_of_consumers());
+        counts.sum()
+    }
+
     /// All streams, sorted by name.
     pub fn streams(&self) -> Vec<Arc<StreamHandle>> {
         self.streams.read().values().cloned().collect()

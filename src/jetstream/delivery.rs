@@ -79,6 +79,14 @@ impl Deliveries {
         self.runtimes.get(name).map(|runtime| &runtime.dispatcher)
     }
 
+    /// Gives memory back that only makes things faster.
+    pub fn rest(&mut self) {
+        self.dirty.shrink_to_fit();
+        self.actions = Vec::new();
+        self.reply = Vec::new();
+        self.runtimes.shrink_to_fit();
+    }
+
     /// Whether a consumer is the leader's own.
     pub fn is_local(&self, name: &str) -> bool {
         self.runtimes

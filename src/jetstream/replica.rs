@@ -13,15 +13,15 @@
 //! Invariants: commands are proposed in the order they came, at most
 //! [`PROPOSALS_MAX`] entries under way; every command has one waiter, which hears its
 //! outcome or that there is none; all that one turn publishes is flushed at its end.
-//! Nothing here awaits but [`Replica::run`].
+//! Nothing here awaits but [`Replica::run`]. When it does nothing, see [`super::rest`].
 
-use std::future::Future;
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesOrdered;
 
 use super::account::AccountStreams;
 use super::advisories::Advisory;
@@ -30,7 +30,8 @@ use super::handle::StreamHandle;
 use super::mailbox::{Event, Incoming, Purpose};
 use super::origin::Origin;
 use super::outlet::Outlet;
-use super::{acks, consumer_inbox, direct_get, ingest, republish, timers};
+use super::rest::Rest;
+use super::{acks, consumer_inbox, direct_get, ingest, republish, rest, timers};
 use crate::api_error::ApiError;
 use crate::clock::{self, Timestamp};
 use crate::consumer;
@@ -113,14 +114,18 @@ pub struct Replica {
     pub text: Vec<u8>,
     /// The account's streams.
     pub site: Arc<AccountStreams>,
+    /// Whether it is used.
+    pub rest: Rest,
     rules: Rules,
     random: Random,
     batch: Batch,
-    in_flight: FuturesOrdered<Proposal>,
+    /// In the order of the log, in which they are answered too.
+    in_flight: VecDeque<Proposal>,
     is_ticking: bool,
     /// Why nothing is stored at present, by the limits of account and server.
     full: Option<ApiError>,
     stopping: bool,
+    is_forgotten: bool,
 }
 
 /// The configuration as the hot path wants it.
@@ -182,8 +187,10 @@ impl Replica {
             ids,
             text: Vec::new(),
             batch: Batch::default(),
-            in_flight: FuturesOrdered::new(),
+            in_flight: VecDeque::new(),
+            rest: Rest::default(),
             stopping: false,
+            is_forgotten: false,
         }
     }
 
@@ -271,34 +278,41 @@ impl Replica {
 
     /// The machine has another configuration.
     pub fn on_configured(&mut self) {
-        let config = self.group.with(|machine| machine.config().clone());
+        let config = self.group.with(|machine| Arc::clone(machine.config()));
         self.rules = Rules::of(&config);
-        self.handle.set_config(Arc::new(config));
+        self.handle.set_config(config);
         super::origin::begin(self, clock::now());
     }
 
-    /// Ends the task after this turn.
-    pub fn stop(&mut self) {
+    /// Ends the task after this turn; for good if it is to be `forgotten`.
+    pub fn stop(&mut self, forgotten: bool) {
         self.stopping = true;
+        self.is_forgotten = forgotten;
     }
 
-    /// Lives until it is stopped.
-    pub async fn run(mut self) {
+    /// Lives until it is stopped. Boxed: a task has room for its arguments twice.
+    pub async fn run(mut self: Box<Self>) {
         let handle = Arc::clone(&self.handle);
         let mut events = Vec::new();
+        let mut timer = timers::Timer::new();
         self.begin();
         loop {
             let deadline = timers::next_deadline(&self);
+            let mut is_used = true;
             tokio::select! {
                 biased;
-                Some((waiters, result)) = self.in_flight.next(), if !self.in_flight.is_empty() => {
+                (waiters, result) = first(&mut self.in_flight) => {
+                    self.in_flight.pop_front();
                     self.complete(waiters, result);
                 }
                 () = handle.mailbox.arrived() => {}
-                () = timers::sleep_until(deadline), if deadline.is_some() => {}
+                () = timer.until(deadline) => is_used = false,
             }
             handle.mailbox.drain(&mut events);
             let now = clock::now();
+            if is_used || !events.is_empty() {
+                self.rest.note_use(now);
+            }
             for event in events.drain(..) {
                 match event {
                     Event::Message(incoming) => self.on_message(now, incoming),
@@ -310,10 +324,14 @@ impl Replica {
             if self.stopping {
                 break;
             }
+            if self.rest.is_at_rest() {
+                events = Vec::new();
+            }
         }
         super::origin::end(&mut self);
         handle.mailbox.close();
-        self.group.stop().await;
+        self.leave_little().await;
+        self.group.clone().stop().await;
     }
 
     fn on_message(&mut self, now: Timestamp, incoming: Incoming) {
@@ -329,6 +347,7 @@ impl Replica {
 
     fn begin(&mut self) {
         let now = clock::now();
+        self.rest.note_use(now);
         super::delivery::begin(self, now);
         super::origin::begin(self, now);
         self.refresh();
@@ -410,6 +429,36 @@ impl Replica {
         }
     }
 
+    /// The next start need not apply much, unless the stream ends for good.
+    async fn leave_little(&mut self) {
+        if self.is_forgotten || self.rules.in_memory || !rest::has_much(&self.group) {
+            return;
+        }
+        if let Err(err) = self.group.checkpoint().await {
+            tracing::warn!(stream = &*self.handle.name, %err, "no last checkpoint");
+        }
+    }
+
+    /// Something is under way.
+    pub fn is_busy(&self) -> bool {
+        !self.in_flight.is_empty() || !self.batch.commands.is_empty()
+    }
+
+    /// Gives back what only makes it faster.
+    pub fn give_back(&mut self) {
+        self.outlet.rest();
+        self.deliveries.rest();
+        self.handle.mailbox.rest();
+        self.text = Vec::new();
+        self.batch = Batch::default();
+        self.in_flight = VecDeque::new();
+        self.group.rest();
+        if let Err(err) = self.group.with(Machine::rest) {
+            let cause = err.cause.to_string();
+            tracing::warn!(stream = &*self.handle.name, %err, cause, "a stream does not rest");
+        }
+    }
+
     /// Makes the figures that others read those of now.
     fn refresh(&mut self) {
         let handle = Arc::clone(&self.handle);
@@ -417,6 +466,15 @@ impl Replica {
         self.site.add_usage(self.rules.in_memory, bytes);
         self.full = self.site.is_full(self.rules.in_memory);
     }
+}
+
+/// What became of the first of them; waits for ever without any.
+async fn first(in_flight: &mut VecDeque<Proposal>) -> <Proposal as Future>::Output {
+    poll_fn(|cx| match in_flight.front_mut() {
+        Some(proposal) => proposal.as_mut().poll(cx),
+        None => Poll::Pending,
+    })
+    .await
 }
 
 impl Batch {

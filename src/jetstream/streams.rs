@@ -67,7 +67,7 @@ pub struct Assigned {
     /// Its group.
     pub group: GroupId,
     /// Its configuration; that of its own log is newer.
-    pub config: Config,
+    pub config: Arc<Config>,
     /// When it was made.
     pub created: Timestamp,
 }
@@ -122,7 +122,7 @@ impl Streams {
     ///
     /// # Errors
     /// See [`StartError`].
-    pub async fn start(
+    pub fn start(
         &self,
         site: &Arc<AccountStreams>,
         assigned: Assigned,
@@ -132,10 +132,13 @@ impl Streams {
             config,
             created,
         } = assigned;
-        let (machine, position, log) = self.open(id, config, created)?;
+        let (machine, position, log) = self.open(id, Arc::clone(&config), created)?;
         let group = self.groups.start(id, machine, position, log);
         let group = group.map_err(StartError::Group)?;
-        let config = Arc::new(group.with(|machine| machine.config().clone()));
+        let config = group.with(|machine| {
+            machine.share_config(&config);
+            Arc::clone(machine.config())
+        });
         let handle = Arc::new(StreamHandle::new(id, created, config, self.options.mailbox));
         let seed = self.random.lock().next_u64();
         let replica = Replica::new(
@@ -144,7 +147,7 @@ impl Streams {
             group.clone(),
             Random::seeded(seed),
         );
-        let task = group.place().spawn(replica.run());
+        let task = group.place().spawn(Box::new(replica).run());
         site.insert(&handle);
         let subscriptions = ingest::subscriptions(&handle, &site.account);
         for subscription in &subscriptions {
@@ -162,7 +165,7 @@ impl Streams {
     fn open(
         &self,
         id: GroupId,
-        config: Config,
+        config: Arc<Config>,
         created: Timestamp,
     ) -> Result<(Machine, Option<Bytes>, LogStorage), StartError> {
         if config.storage == Storage::Memory {
@@ -218,7 +221,7 @@ impl Streams {
         };
         handle.mailbox.call(Box::new(move |replica| {
             delivery::close_all(replica, clock::now(), why);
-            replica.stop();
+            replica.stop(forget);
         }));
         // The task ends by itself; its panic was told where it happened.
         let _ = running.task.await;
@@ -237,7 +240,12 @@ impl Streams {
     /// Removes the files of a group that the meta group has forgotten.
     fn remove_files(&self, id: GroupId) {
         let directory = self.files(id);
-        let removed = self.vfs.list(&directory).and_then(|names| {
+        let names = match self.vfs.list(&directory) {
+            // Nothing was ever written.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+            names => names,
+        };
+        let removed = names.and_then(|names| {
             names
                 .iter()
                 .try_for_each(|name| self.vfs.remove(&directory.join(name)))?;

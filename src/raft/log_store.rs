@@ -29,7 +29,7 @@ use futures_util::{Stream, stream};
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{EntryPayload, RaftLogReader};
 use parking_lot::Mutex;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot};
 
 use crate::raft::convert;
 use crate::raft::memory_log::MemoryLog;
@@ -82,7 +82,9 @@ struct Shared {
     /// Bytes appended since the last purge.
     bytes: AtomicU64,
     /// The first index that is not purged; the greatest number once closed.
-    purged: watch::Sender<u64>,
+    purged: AtomicU64,
+    /// Told of every change of it.
+    purging: Notify,
     soft: Mutex<Soft>,
 }
 
@@ -130,7 +132,8 @@ impl LogStore {
             space,
             closing: AtomicBool::new(false),
             bytes: AtomicU64::new(0),
-            purged: watch::Sender::new(0),
+            purged: AtomicU64::new(0),
+            purging: Notify::new(),
             soft: Mutex::default(),
         };
         LogStore {
@@ -161,15 +164,28 @@ impl LogStore {
     /// Waits until the entry at `index` is purged in this life of the process; false if the
     /// group stops before.
     pub async fn purged(&self, index: u64) -> bool {
-        let mut purged = self.shared.purged.subscribe();
-        let reached = purged.wait_for(|next| *next > index).await;
-        reached.is_ok_and(|next| *next != u64::MAX)
+        let shared = &self.shared;
+        loop {
+            // Before the look: what changes behind it is not missed.
+            let mut told = std::pin::pin!(shared.purging.notified());
+            told.as_mut().enable();
+            match shared.purged.load(Ordering::Acquire) {
+                u64::MAX => return false,
+                next if next > index => return true,
+                _ => told.await,
+            }
+        }
+    }
+
+    fn set_purged(&self, next: u64) {
+        self.shared.purged.fetch_max(next, Ordering::Release);
+        self.shared.purging.notify_waiters();
     }
 
     /// Whoever waits gives up: the group stops.
     pub fn close(&self) {
         self.shared.closing.store(true, Ordering::Relaxed);
-        self.shared.purged.send_replace(u64::MAX);
+        self.set_purged(u64::MAX);
     }
 
     /// What the log knows of the group.
@@ -406,7 +422,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         };
         self.shared.bytes.store(0, Ordering::Relaxed);
         self.write_when_there_is_room(write, None).await?;
-        self.shared.purged.send_replace(log_id.index + 1);
+        self.set_purged(log_id.index + 1);
         Ok(())
     }
 }

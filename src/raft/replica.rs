@@ -96,6 +96,12 @@ impl<M: StateMachine> Replica<M> {
         }
     }
 
+    /// Gives memory back that only makes things faster.
+    pub fn rest(&mut self) {
+        self.proposals.shrink_to_fit();
+        self.checkpoint_waiters.shrink_to_fit();
+    }
+
     /// No entry of this process will come any more.
     pub fn forget_all(&mut self) {
         self.proposals.clear();

@@ -194,7 +194,7 @@ impl Default for Options {
             segment_bytes: 64 << 20,
             queue_bytes_max: 32 << 20,
             batch_bytes_max: 8 << 20,
-            cache_bytes_max: 64 << 20,
+            cache_bytes_max: 16 << 20,
             rewrite_bytes_max: 64 << 10,
             quarantine: None,
             on_fatal: Arc::new(|err| {

@@ -24,6 +24,8 @@ use crate::wal::page::PAGE;
 const FREE_MAX: usize = 4;
 /// The zeros written in one step.
 const STEP_BYTES: u64 = 1 << 20;
+/// Allocated anew for each step they would be memory that nobody needs again.
+static ZEROS: [u8; STEP_BYTES as usize] = [0; STEP_BYTES as usize];
 
 /// A file of the log.
 #[derive(Clone)]
@@ -133,8 +135,8 @@ impl Pool {
         let Some(filling) = &mut self.filling else {
             return Ok(Step::Going);
         };
-        let zeros = vec![0; STEP_BYTES.min(self.bytes - filling.done) as usize];
-        if let Err(err) = filling.file.write_at(filling.done, &zeros) {
+        let zeros = &ZEROS[..STEP_BYTES.min(self.bytes - filling.done) as usize];
+        if let Err(err) = filling.file.write_at(filling.done, zeros) {
             return Err(self.give_up(err));
         }
         filling.done += zeros.len() as u64;

@@ -30,6 +30,13 @@ pub trait Consumers {
 
     /// Visits all of them.
     fn each(&self, visit: &mut dyn FnMut(&str, &Config));
+
+    /// How many count against limits: all but the direct ones.
+    fn counted(&self) -> u64 {
+        let mut count = 0;
+        self.each(&mut |_, config| count += u64::from(!config.direct));
+        count
+    }
 }
 
 impl Consumers for BTreeMap<String, Config> {

@@ -100,7 +100,7 @@ pub fn create(
     if !config.direct {
         let of_stream = stream
             .consumers_max
-            .is_some_and(|max| counted(consumers) >= max);
+            .is_some_and(|max| consumers.counted() >= max);
         let of_account = limits
             .consumers_max
             .is_some_and(|max| limits.consumers >= max);
@@ -144,13 +144,6 @@ pub fn is_same(a: &Config, b: &Config) -> bool {
         ..config.clone()
     };
     metadata::is_same(&a.metadata, &b.metadata) && without(a) == without(b)
-}
-
-/// The consumers that count against limits.
-fn counted(consumers: &dyn Consumers) -> u64 {
-    let mut count = 0;
-    consumers.each(&mut |_, config| count += u64::from(!config.direct));
-    count
 }
 
 /// Everything that does not depend on other consumers.

@@ -1,6 +1,5 @@
 //! Consumers made, changed, shown, listed and ended.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -13,11 +12,13 @@ use crate::clock::{self, Timestamp};
 use crate::consumer::command::Command as ConsumerCommand;
 use crate::consumer::config::{Config, CreateRequest};
 use crate::consumer::info::{PageRequest, PauseAnswer, PauseRequest, ResetRequest};
+use crate::consumer::validate::facts::Consumers;
 use crate::consumer::validate::{self, Put};
 use crate::jetstream::handle::StreamHandle;
 use crate::jetstream::replica::Replica;
 use crate::jetstream::{consumers, delivery};
 use crate::store::message::Seq;
+use crate::stream::machine::Machine;
 use crate::stream::requests::{INFOS_PER_PAGE, NAMES_PER_PAGE, Page};
 
 /// Letters of a name that the server makes up.
@@ -122,12 +123,6 @@ fn decide(
     limits: &validate::facts::Limits,
 ) -> Result<(String, Put), ApiError> {
     let stream = replica.handle.config();
-    let configs: BTreeMap<String, Config> = replica.group.with(|machine| {
-        let replicated = machine.consumers().iter();
-        let all = replicated.chain(machine.local_consumers().iter());
-        all.map(|member| (member.name.clone(), member.consumer.config().clone()))
-            .collect()
-    });
     let asked = request.config.asked_name().to_owned();
     let name = match asked.as_str() {
         "" => replica.new_name(NAME_LEN),
@@ -137,17 +132,41 @@ fn decide(
     if asked.is_empty() {
         request.config.name.clone_from(&name);
     }
-    let put = validate::put(request, &stream.seen_by_consumers(), &configs, limits)?;
-    if let (Put::Update(_), Some(current)) = (&put, configs.get(&name))
-        && current.is_push()
-        && current.deliver_subject != deliver_subject
-        && replica
-            .outlet
-            .has_interest(current.deliver_subject.as_bytes())
+    let (put, listener) = replica.group.with(|machine| {
+        let known = Known(machine);
+        let put = validate::put(request, &stream.seen_by_consumers(), &known, limits)?;
+        let current = known.consumer(&name).map(|config| &config.deliver_subject);
+        let listener =
+            current.filter(|subject| !subject.is_empty() && **subject != deliver_subject);
+        Ok::<_, ApiError>((put, listener.cloned()))
+    })?;
+    if let (Put::Update(_), Some(subject)) = (&put, listener)
+        && replica.outlet.has_interest(subject.as_bytes())
     {
         return Err(ApiError::of(&table::CONSUMER_NAME_EXIST));
     }
     Ok((name, put))
+}
+
+/// A stream's consumers, the leader's own too, as the rules see them.
+struct Known<'a>(&'a Machine);
+
+impl Consumers for Known<'_> {
+    fn consumer(&self, name: &str) -> Option<&Config> {
+        let local = self.0.local_consumers();
+        let member = self.0.consumers().get(name).or_else(|| local.get(name))?;
+        Some(member.consumer.config())
+    }
+
+    fn each(&self, visit: &mut dyn FnMut(&str, &Config)) {
+        let replicated = self.0.consumers().iter();
+        let all = replicated.chain(self.0.local_consumers().iter());
+        all.for_each(|member| visit(&member.name, member.consumer.config()));
+    }
+
+    fn counted(&self) -> u64 {
+        (self.0.consumers().counted() + self.0.local_consumers().counted()) as u64
+    }
 }
 
 async fn wait(

@@ -6,6 +6,7 @@
 
 mod command_line;
 mod files;
+mod idle;
 mod lame_duck;
 mod reload;
 mod reload_users;
