@@ -93,13 +93,19 @@ impl Progress {
 }
 
 impl FileStore {
+    /// Files wait for the next checkpoint to go.
+    pub(super) fn is_retiring(&self) -> bool {
+        let progress = self.shared.progress.lock();
+        self.retired.iter().any(|retired| !progress.frees(retired))
+    }
+
     /// The quick half: writes the buffer out and notes what the manifest will say.
     pub(super) fn begin_checkpoint(
         &mut self,
         state: Vec<u8>,
     ) -> Result<Box<dyn Checkpoint>, Error> {
         self.compact()?;
-        self.flush()?;
+        self.write_out()?;
         self.buffer.shrink_to(0);
         let progress = self.shared.progress.lock().clone();
         self.retired.retain(|retired| !progress.frees(retired));

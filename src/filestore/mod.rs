@@ -109,6 +109,8 @@ pub struct FileStore {
     blocks: VecDeque<Block>,
     /// The end of the last block that is not in its file yet.
     buffer: Vec<u8>,
+    /// Sealed blocks may have an end that is not in their file yet.
+    holds_blocks: bool,
     reader: Reader,
     /// Where the message behind the one read last is.
     cursor: Cursor,
@@ -163,15 +165,55 @@ impl FileStore {
     /// When the buffer cannot be written.
     pub fn rest(&mut self) -> Result<(), Error> {
         self.flush()?;
-        self.buffer = Vec::new();
+        self.buffer.shrink_to(0);
         self.reader.rest();
         self.close_files();
         Ok(())
     }
 
-    /// Writes what was appended to its file.
+    /// Writes what was appended to its file. What finds no room stays in memory: the log
+    /// has it too, and whoever watches the disk sees to it that no more comes.
     fn flush(&mut self) -> Result<(), Error> {
-        if self.buffer.is_empty() {
+        match self.write_out() {
+            Err(error) if vfs::is_full(&error) => Ok(()),
+            written => written,
+        }
+    }
+
+    /// Writes what was appended to its file.
+    fn write_out(&mut self) -> Result<(), Error> {
+        let held = if self.holds_blocks {
+            self.blocks.len()
+        } else {
+            0
+        };
+        for at in 0..held {
+            if self.blocks[at].unwritten.is_empty() {
+                continue;
+            }
+            let bytes = std::mem::take(&mut self.blocks[at].unwritten);
+            let written = self.write_end(at, &bytes);
+            if written.is_err() {
+                self.blocks[at].unwritten = bytes;
+            }
+            written?;
+        }
+        self.holds_blocks = false;
+        let Some(last) = self.blocks.len().checked_sub(1) else {
+            return Ok(());
+        };
+        let buffer = std::mem::take(&mut self.buffer);
+        let written = self.write_end(last, &buffer);
+        self.buffer = buffer;
+        if written.is_ok() {
+            self.buffer.clear();
+        }
+        written
+    }
+
+    /// Writes the end of a block to its file.
+    fn write_end(&mut self, at: usize, bytes: &[u8]) -> Result<(), Error> {
+        if bytes.is_empty() {
             return Ok(());
         }
         if !self.has_manifest {
@@ -184,16 +226,20 @@ impl FileStore {
             written.map_err(disk("write the first manifest"))?;
             self.has_manifest = true;
         }
-        let Some(last) = self.blocks.len().checked_sub(1) else {
-            return Ok(());
-        };
-        let file = self.file(last)?;
-        let start = self.blocks[last].facts.len - self.buffer.len() as u64;
-        let written = file.write_at(start, &self.buffer);
+        let file = self.file(at)?;
+        let start = self.blocks[at].facts.len - bytes.len() as u64;
+        let written = file.write_at(start, bytes);
         written.map_err(disk("write a block"))?;
-        self.buffer.clear();
         self.note_dirty(&file);
         Ok(())
+    }
+
+    /// The end of a block that is not in its file yet.
+    fn unwritten(&self, at: usize) -> &[u8] {
+        match at + 1 == self.blocks.len() && self.blocks[at].unwritten.is_empty() {
+            true => &self.buffer,
+            false => &self.blocks[at].unwritten,
+        }
     }
 
     fn note_dirty(&mut self, file: &Arc<dyn File>) {
@@ -240,6 +286,8 @@ impl FileStore {
         self.flush()?;
         if let Some(block) = self.blocks.back_mut() {
             block.facts.is_sealed = true;
+            block.unwritten = std::mem::take(&mut self.buffer);
+            self.holds_blocks |= !block.unwritten.is_empty();
         }
         self.drop_empty_blocks();
         Ok(())
@@ -346,8 +394,7 @@ impl FileStore {
         if self.blocks[at].is_missing {
             return Ok(Walked::Whole);
         }
-        let is_last = at + 1 == self.blocks.len();
-        let buffered = if is_last { self.buffer.len() as u64 } else { 0 };
+        let buffered = self.unwritten(at).len() as u64;
         // Opening would make a file that nothing was written to yet.
         let file = match self.blocks[at].facts.len > buffered {
             true => Some(self.file(at)?),
@@ -356,7 +403,10 @@ impl FileStore {
         let source = Source {
             block: &self.blocks[at],
             file: file.as_deref(),
-            buffer: if is_last { &self.buffer } else { &[] },
+            buffer: match at + 1 == self.blocks.len() && self.blocks[at].unwritten.is_empty() {
+                true => &self.buffer,
+                false => &self.blocks[at].unwritten,
+            },
         };
         let walked = self.reader.walk(&source, offset, each);
         walked.map_err(disk("read a block"))
@@ -593,6 +643,10 @@ impl MsgStore for FileStore {
 
     fn checkpoint(&mut self, state: Vec<u8>) -> Result<Box<dyn Checkpoint>, Error> {
         self.begin_checkpoint(state)
+    }
+
+    fn wants_checkpoint(&self) -> bool {
+        self.is_retiring()
     }
 }
 

@@ -290,6 +290,9 @@ impl JetStream {
         if let Some(handle) = site.stream(&config.name) {
             return Ok(handle);
         }
+        if config.storage == Storage::File && self.streams.space().is_closed() {
+            return Err(ApiError::of(&table::STORAGE_RESOURCES_EXCEEDED));
+        }
         let account = &site.account.name;
         let assigned = self.meta.put(account, config.clone()).await?;
         let started = self.streams.start(site, assigned).await;

@@ -423,6 +423,16 @@ impl Wal {
         self.owner.shared.state.lock().index.groups()
     }
 
+    /// What one write may take on the disk.
+    pub fn write_bytes_max(&self) -> u64 {
+        self.owner.shared.state.lock().planned.write_bytes_max()
+    }
+
+    /// The segments that hold something, the one being filled among them.
+    pub fn segments(&self) -> usize {
+        self.owner.shared.state.lock().segments.len()
+    }
+
     /// Who holds old segments, and how many, most first: these should be checkpointed and
     /// purged.
     pub fn pinned_by(&self) -> Vec<(GroupId, u64)> {
