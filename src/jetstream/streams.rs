@@ -117,6 +117,12 @@ impl Streams {
         self.groups.space()
     }
 
+    /// Asks streams that hold old segments of the log for a checkpoint; the groups that hold
+    /// some and do not run.
+    pub fn release_segments(&self, held_min: u64) -> Vec<GroupId> {
+        self.groups.release_segments(held_min)
+    }
+
     /// The segments of the log that hold something.
     pub fn log_segments(&self) -> u64 {
         self.groups.log_segments()

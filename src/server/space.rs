@@ -84,7 +84,10 @@ pub(super) fn segment_bytes(space: vfs::Space, payload_max: u64) -> u64 {
     let least = (4 << 20).max(payload_max * 2 + (2 << 20));
     match space.total {
         0 => usual,
-        total => (total / 64).clamp(least.min(usual), usual),
+        // The same from start to start, though the figure is not.
+        total => (total / 64)
+            .next_power_of_two()
+            .clamp(least.min(usual), usual),
     }
 }
 

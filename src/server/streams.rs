@@ -214,6 +214,8 @@ pub(super) async fn start(
     if failed > 0 {
         tracing::error!("  {failed} streams do not run");
     }
+    // Each start after a crash begins a segment: they must go though crashes follow quickly.
+    let _stay = jetstream.streams.release_segments(space::SEGMENTS_HELD_MAX);
     let took = clock::monotonic().since(began);
     tracing::info!("Took {took:?} to start JetStream");
     Ok(Some(Started {

@@ -250,7 +250,8 @@ impl Wal {
         }
         let slack = batch::slack(segment_bytes);
         let left = match started.position.segment {
-            Some(_) => segment_bytes - started.position.offset,
+            // An earlier start may have made larger ones.
+            Some(_) => segment_bytes.saturating_sub(started.position.offset),
             None => 0,
         };
         let ready = started.pool.ready.len();

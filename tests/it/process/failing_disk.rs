@@ -4,6 +4,7 @@
 //! failing one is strace, which answers for the system. Where one of them is not to be had
 //! the test says `skip` on standard error, also when output is captured, and passes.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -121,7 +122,7 @@ impl World {
             assert!(made["error"].is_null(), "{made}");
         }
         let config = json!({"stream_name": "WORK", "config": {
-            "durable_name": "worker", "ack_policy": "explicit",
+            "durable_name": "worker", "ack_policy": "explicit", "max_ack_pending": 10_000,
         }});
         link.api("CONSUMER.CREATE.WORK.worker", &config.to_string())
             .unwrap();
@@ -174,6 +175,37 @@ impl World {
         assert_eq!(message.payload, b"work", "{message:?}");
         let confirmed = self.link.ask(&message.reply, "+ACK").unwrap();
         assert!(confirmed.payload.is_empty() && confirmed.status().is_empty());
+    }
+
+    /// Pulls so many messages of the work queue and hands them over one by one, until one
+    /// comes to nothing: its sequence.
+    fn take(
+        &mut self,
+        count: u64,
+        mut each: impl FnMut(&mut Link, u64, &str) -> bool,
+    ) -> Option<u64> {
+        let mut found = Vec::new();
+        while (found.len() as u64) < count {
+            let reply = self.link.inbox("work");
+            let body = br#"{"batch":500,"no_wait":true}"#;
+            self.link
+                .publish("$JS.API.CONSUMER.MSG.NEXT.WORK.worker", &reply, "", body);
+            self.link.flush().unwrap();
+            for _ in 0..500 {
+                let message = self.link.next().unwrap();
+                if !message.status().is_empty() {
+                    break;
+                }
+                found.push(message.reply);
+            }
+        }
+        for reply in found {
+            let seq = reply.rsplit('.').nth(3).unwrap().parse().unwrap();
+            if !each(&mut self.link, seq, &reply) {
+                return Some(seq);
+            }
+        }
+        None
     }
 
     fn delete(&mut self, seq: u64) {
@@ -289,6 +321,71 @@ fn a_full_disk_loses_nothing_and_writes_resume() {
     wait_until("writes after a purge", || {
         world.publish("BIG.x", &payload(n)).is_none()
     });
+}
+
+#[test]
+fn an_ack_that_found_no_room_is_not_confirmed() {
+    const COUNT: u64 = 3000;
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    fs::create_dir(&data).unwrap();
+    let disk = match SmallDisk::mount(data, 64) {
+        Ok(disk) => disk,
+        Err(why) => return skip("an_ack_that_found_no_room", &why),
+    };
+    let config = "jetstream { store_dir: 'DIR/data', max_file: 8GB }";
+    let process = Process::start_in(dir, config, disk.launcher());
+    let mut world = World::start(process);
+    for n in 0..COUNT {
+        let reply = world.link.inbox(n);
+        world.link.publish("WORK.x", &reply, "", b"work");
+    }
+    world.link.flush().unwrap();
+    for _ in 0..COUNT {
+        assert!(world.link.next().unwrap().json()["error"].is_null());
+    }
+    disk.fill();
+    wait_until("the last level", || world.level() == "hard");
+    disk.fill();
+
+    // One after the other, until the log has no room for one more.
+    let mut confirmed = BTreeSet::new();
+    world.link.set_patience(Duration::from_secs(3));
+    let refused = world.take(COUNT, |link, seq, reply| {
+        let name = link.inbox(format!("ack.{seq}"));
+        link.publish(reply, &name, "", b"+ACK");
+        link.flush().unwrap();
+        let is_confirmed = link.next().is_ok();
+        if is_confirmed {
+            confirmed.insert(seq);
+        }
+        is_confirmed
+    });
+    let refused = refused.expect("there is room without end");
+    assert!(confirmed.len() > 300, "{} confirmed", confirmed.len());
+
+    world.restart();
+    disk.empty();
+    let what = "CONSUMER.INFO.WORK.worker";
+    let info = world.link.api(what, "").unwrap();
+    assert!(
+        info["ack_floor"]["stream_seq"].as_u64() >= confirmed.last().copied(),
+        "{info}"
+    );
+    wait_until("room", || world.publish("WORK.x", b"work").is_none());
+    let left = world.link.api("STREAM.INFO.WORK", "").unwrap()["state"]["messages"].clone();
+    let left = left.as_u64().unwrap();
+    // Of the one that was refused nobody can say.
+    let expected = COUNT + 21 - confirmed.len() as u64;
+    assert!(
+        (expected - 1..=expected).contains(&left),
+        "{left} of {expected}"
+    );
+    let first = world.link.api("STREAM.INFO.WORK", "").unwrap()["state"]["first_seq"].clone();
+    assert!(
+        (refused..=refused + 1).contains(&first.as_u64().unwrap()),
+        "{first}"
+    );
 }
 
 /// What every sync answers from now on.

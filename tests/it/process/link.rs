@@ -5,6 +5,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -66,6 +67,12 @@ impl Link {
         link.flush()?;
         while link.line()? != "PONG" {}
         Ok(link)
+    }
+
+    /// How long a message is waited for.
+    pub fn set_patience(&self, patience: Duration) {
+        let stream = self.reader.get_ref();
+        stream.set_read_timeout(Some(patience)).unwrap();
     }
 
     /// Where an answer with this name is to go.

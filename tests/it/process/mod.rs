@@ -88,7 +88,14 @@ impl Process {
     fn start_again(&mut self) {
         let _ = fs::remove_file(self.path("log"));
         self.child = Process::spawn(self.dir.path(), &self.launcher);
-        self.wait_for("log", "Server is ready");
+        // What is in the log is applied again first.
+        let deadline = Instant::now() + 6 * PATIENCE;
+        while !self.read("log").contains("Server is ready") {
+            let log = self.read("log");
+            assert!(Instant::now() < deadline, "it does not start: {log}");
+            assert!(self.child.try_wait().unwrap().is_none(), "it ended: {log}");
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -12,7 +12,7 @@ mod actors;
 mod check;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -154,14 +154,18 @@ fn what_was_acknowledged_survives_kills() {
     let mut random = Random(seed);
     let began = Instant::now();
     let mut world = World::start();
-    let mut worked = 0;
+    let (mut worked, mut slowest) = (0, Duration::ZERO);
     for kill in 1..=kills {
         let acks_min = 50 + random.below(700);
         worked += world.work_until_killed(acks_min);
+        let killed = Instant::now();
         world.process.start_again();
+        slowest = slowest.max(killed.elapsed());
         world.check(false);
         if kill % 20 == 0 {
-            println!("{kill} kills, {worked} acknowledgements, seed {seed}");
+            println!(
+                "{kill} kills, {worked} acknowledgements, slowest start {slowest:.1?}, seed {seed}"
+            );
         }
     }
     world.drain();
@@ -178,7 +182,8 @@ fn what_was_acknowledged_survives_kills() {
     println!(
         "{} kills in {:.0?}: {acked} messages acknowledged, 0 lost, {unknown} without an answer, \
          {duplicates} duplicates recognised; {taken} acknowledgements confirmed, 0 forgotten, \
-         {redelivered} redeliveries; {kept} streams kept, {deleted} deleted; seed {seed}",
+         {redelivered} redeliveries; {kept} streams kept, {deleted} deleted; slowest start \
+         {slowest:.1?}; seed {seed}",
         kills + 1,
         began.elapsed(),
     );
