@@ -38,8 +38,8 @@ pub struct Healthz {
     error: String,
     #[serde(skip_serializing_if = "is_zero")]
     errors: Vec<HealthError>,
-    /// How full the disk of streams is, while that is worth saying. It makes nothing
-    /// unhealthy: who is to free it must get in.
+    /// How full the disk of streams is, while they take no messages because of it. It makes
+    /// nothing unhealthy: who is to free it must get in.
     #[serde(skip_serializing_if = "is_zero")]
     disk: &'static str,
 }
@@ -91,7 +91,7 @@ impl Healthz {
             return Self::unhealthy(500, ErrorKind::Connection, text, options.details);
         }
         let jetstream = source.jetstream();
-        let disk = jetstream.as_ref().and_then(|found| found.disk.if_filling());
+        let disk = jetstream.as_ref().and_then(|found| found.disk.if_full());
         let disk = disk.map_or("", |disk| disk.level.name());
         let jetstream = jetstream.filter(|_| !options.server_only);
         match jetstream.and_then(|streams| problem_of_streams(source, &streams, options)) {

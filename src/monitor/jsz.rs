@@ -100,7 +100,7 @@ pub struct Jsz {
     #[serde(skip_serializing_if = "is_zero")]
     account_details: Vec<AccountJsz>,
     total: u64,
-    /// No part of the published format; left out while there is room.
+    /// No part of the published format; left out while streams take messages.
     #[serde(skip_serializing_if = "Option::is_none")]
     disk: Option<Disk>,
 }
@@ -193,7 +193,7 @@ impl Jsz {
             bytes: streams().map(|stream| stream.bytes).sum(),
             account_details,
             total: snapshot.accounts.len() as u64,
-            disk: snapshot.disk.if_filling(),
+            disk: snapshot.disk.if_full(),
         })
     }
 }

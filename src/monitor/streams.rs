@@ -46,9 +46,9 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// The disk, if there is something to say of it.
-    pub fn if_filling(self) -> Option<Disk> {
-        (self.level > Level::Ok).then_some(self)
+    /// The disk, if streams take no messages because of it.
+    pub fn if_full(self) -> Option<Disk> {
+        (self.level >= Level::Soft).then_some(self)
     }
 }
 

@@ -381,6 +381,19 @@ mod tests {
     }
 
     #[test]
+    fn everybody_has_a_turn_within_the_time() {
+        let start = Monotonic::from_nanos(7);
+        let mut turns = Turns::new(start);
+        let mut had = Vec::new();
+        for second in 0..=CHECKPOINT_EVERY.as_secs() {
+            let now = start.plus(Duration::from_secs(second));
+            had.extend(turns.next(now).map(|turn| turn % CHECKPOINT_TURNS));
+        }
+        had.sort_unstable();
+        assert_eq!(had, (0..CHECKPOINT_TURNS).collect::<Vec<u64>>());
+    }
+
+    #[test]
     fn segments_are_a_part_of_the_disk() {
         let check = |total: u64, payload_max: u64, expected: u64| {
             let space = vfs::Space {

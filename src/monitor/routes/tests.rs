@@ -519,13 +519,13 @@ fn a_full_disk_shows_and_keeps_nobody_out() {
             None => assert!(!body.contains("disk"), "{target}: {body}"),
         }
     };
-    check("/healthz", Level::Ok, None);
+    check("/healthz", Level::Warn, None);
     check("/healthz", Level::Soft, Some(r#""disk":"soft""#));
     check(
         "/healthz?js-server-only=1",
         Level::Hard,
         Some(r#""disk":"hard""#),
     );
-    check("/jsz", Level::Ok, None);
-    check("/jsz", Level::Warn, Some(r#""level": "warn""#));
+    check("/jsz", Level::Warn, None);
+    check("/jsz", Level::Soft, Some(r#""level": "soft""#));
 }

@@ -219,7 +219,7 @@ impl Puller {
         );
         self.redelivered += u64::from(count > 1);
         // Some are acknowledged when they come again.
-        (seq % 10 != 0 || count > 1).then_some(seq)
+        (!seq.is_multiple_of(10) || count > 1).then_some(seq)
     }
 }
 
@@ -252,9 +252,10 @@ impl Churner {
             assert!(made["error"].is_null(), "{made}");
             let ack = link.ask(&format!("{name}.x"), &name)?.json();
             assert_eq!(ack["seq"], 1, "{ack}");
-            if n % 4 == 0 {
+            if n.is_multiple_of(4) {
                 self.unknown.remove(&n);
                 self.kept.insert(n);
+                acks.fetch_add(1, Ordering::Relaxed);
                 continue;
             }
             let gone: Value = link.api(&format!("STREAM.DELETE.{name}"), "")?;

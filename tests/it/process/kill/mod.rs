@@ -89,10 +89,12 @@ impl World {
         }
     }
 
-    /// Everybody works until so many things were acknowledged; then the process is killed.
-    fn work_until_killed(&mut self, acks_min: u64) -> u64 {
+    /// Everybody works until so many things were acknowledged, and so many streams made or
+    /// deleted; then the process is killed.
+    fn work_until_killed(&mut self, acks_min: u64, churned_min: u64) -> u64 {
         let address = self.process.address("nats");
         let (address, acks) = (&*address, &AtomicU64::new(0));
+        let churned = &AtomicU64::new(0);
         std::thread::scope(|scope| {
             for (publisher, _) in &mut self.publishers {
                 scope.spawn(move || publisher.run(address, acks));
@@ -101,9 +103,10 @@ impl World {
                 scope.spawn(move || puller.run(address, acks, usize::MAX));
             }
             let churner = &mut self.churner;
-            scope.spawn(move || churner.run(address, acks));
+            scope.spawn(move || churner.run(address, churned));
+            let is_done = |count: &AtomicU64, min| count.load(Ordering::Relaxed) >= min;
             wait_until("acknowledgements", || {
-                acks.load(Ordering::Relaxed) >= acks_min
+                is_done(acks, acks_min) && is_done(churned, churned_min)
             });
             self.process.kill();
         });
@@ -157,12 +160,12 @@ fn what_was_acknowledged_survives_kills() {
     let (mut worked, mut slowest) = (0, Duration::ZERO);
     for kill in 1..=kills {
         let acks_min = 50 + random.below(700);
-        worked += world.work_until_killed(acks_min);
+        worked += world.work_until_killed(acks_min, kill % 3);
         let killed = Instant::now();
         world.process.start_again();
         slowest = slowest.max(killed.elapsed());
         world.check(false);
-        if kill % 20 == 0 {
+        if kill.is_multiple_of(20) {
             println!(
                 "{kill} kills, {worked} acknowledgements, slowest start {slowest:.1?}, seed {seed}"
             );
