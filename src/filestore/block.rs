@@ -68,6 +68,8 @@ pub struct Block {
     pub lost_bytes: u64,
     /// A message is to be wiped out at the next checkpoint.
     pub wants_erasing: bool,
+    /// The end of a sealed block that found no room on the disk yet.
+    pub unwritten: Vec<u8>,
 }
 
 /// What is known of a block without its file.
@@ -140,6 +142,7 @@ impl Block {
             holes: Vec::new(),
             lost_bytes: 0,
             wants_erasing: false,
+            unwritten: Vec::new(),
         }
     }
 

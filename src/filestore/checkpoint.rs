@@ -101,13 +101,19 @@ impl FileStore {
         self.dirty.retain(|dirty| !synced(dirty));
     }
 
+    /// Files wait for the next checkpoint to go.
+    pub(super) fn is_retiring(&self) -> bool {
+        let progress = self.shared.progress.lock();
+        self.retired.iter().any(|retired| !progress.frees(retired))
+    }
+
     /// The quick half: writes the buffer out and notes what the manifest will say.
     pub(super) fn begin_checkpoint(
         &mut self,
         state: Vec<u8>,
     ) -> Result<Box<dyn Checkpoint>, Error> {
         self.compact()?;
-        self.flush()?;
+        self.write_out()?;
         self.make_directory()?;
         self.buffer.shrink_to(0);
         self.forget_synced();

@@ -111,6 +111,8 @@ pub struct FileStore {
     buffer: Vec<u8>,
     /// Of what the last block's file holds; none if that was not all written from here.
     hasher: Option<Box<Hasher>>,
+    /// Sealed blocks may have an end that is not in their file yet.
+    holds_blocks: bool,
     reader: Reader,
     /// Where the message behind the one read last is.
     cursor: Cursor,
@@ -172,9 +174,52 @@ impl FileStore {
         Ok(())
     }
 
-    /// Writes what was appended to its file.
+    /// Writes what was appended to its file. What finds no room stays in memory: the log
+    /// has it too, and whoever watches the disk sees to it that no more comes.
     fn flush(&mut self) -> Result<(), Error> {
-        if self.buffer.is_empty() {
+        match self.write_out() {
+            Err(error) if vfs::is_full(&error) => Ok(()),
+            written => written,
+        }
+    }
+
+    /// Writes what was appended to its file.
+    fn write_out(&mut self) -> Result<(), Error> {
+        let held = if self.holds_blocks {
+            self.blocks.len()
+        } else {
+            0
+        };
+        for at in 0..held {
+            if self.blocks[at].unwritten.is_empty() {
+                continue;
+            }
+            let bytes = std::mem::take(&mut self.blocks[at].unwritten);
+            let written = self.write_end(at, &bytes);
+            if written.is_err() {
+                self.blocks[at].unwritten = bytes;
+            }
+            written?;
+        }
+        self.holds_blocks = false;
+        let Some(last) = self.blocks.len().checked_sub(1) else {
+            return Ok(());
+        };
+        let buffer = std::mem::take(&mut self.buffer);
+        let written = self.write_end(last, &buffer);
+        self.buffer = buffer;
+        if written.is_ok() {
+            if let Some(hasher) = &mut self.hasher {
+                hasher.write(&self.buffer);
+            }
+            self.buffer.clear();
+        }
+        written
+    }
+
+    /// Writes the end of a block to its file.
+    fn write_end(&mut self, at: usize, bytes: &[u8]) -> Result<(), Error> {
+        if bytes.is_empty() {
             return Ok(());
         }
         self.make_directory()?;
@@ -188,19 +233,20 @@ impl FileStore {
             written.map_err(disk("write the first manifest"))?;
             self.has_manifest = true;
         }
-        let Some(last) = self.blocks.len().checked_sub(1) else {
-            return Ok(());
-        };
-        let file = self.file(last)?;
-        let start = self.blocks[last].facts.len - self.buffer.len() as u64;
-        let written = file.write_at(start, &self.buffer);
+        let file = self.file(at)?;
+        let start = self.blocks[at].facts.len - bytes.len() as u64;
+        let written = file.write_at(start, bytes);
         written.map_err(disk("write a block"))?;
-        if let Some(hasher) = &mut self.hasher {
-            hasher.write(&self.buffer);
-        }
-        self.buffer.clear();
         self.note_dirty(&file);
         Ok(())
+    }
+
+    /// The end of a block that is not in its file yet.
+    fn unwritten(&self, at: usize) -> &[u8] {
+        match at + 1 == self.blocks.len() && self.blocks[at].unwritten.is_empty() {
+            true => &self.buffer,
+            false => &self.blocks[at].unwritten,
+        }
     }
 
     fn note_dirty(&mut self, file: &Arc<dyn File>) {
@@ -245,13 +291,16 @@ impl FileStore {
     /// Ends the last block: what follows goes into a new one.
     fn seal(&mut self) -> Result<(), Error> {
         self.flush()?;
-        let hasher = self.hasher.take();
+        // Without it the next checkpoint reads the file.
+        let hasher = self.hasher.take().filter(|_| self.buffer.is_empty());
         if let Some(block) = self.blocks.back_mut() {
             block.facts.is_sealed = true;
             if let Some(hasher) = hasher {
-                // Without it the next checkpoint reads the file; nobody has set it before.
+                // Nobody has set it before: the block was not sealed.
                 let _ = block.hash.set(hasher.finish());
             }
+            block.unwritten = std::mem::take(&mut self.buffer);
+            self.holds_blocks |= !block.unwritten.is_empty();
         }
         self.drop_empty_blocks();
         Ok(())
@@ -358,8 +407,7 @@ impl FileStore {
         if self.blocks[at].is_missing {
             return Ok(Walked::Whole);
         }
-        let is_last = at + 1 == self.blocks.len();
-        let buffered = if is_last { self.buffer.len() as u64 } else { 0 };
+        let buffered = self.unwritten(at).len() as u64;
         // Opening would make a file that nothing was written to yet.
         let file = match self.blocks[at].facts.len > buffered {
             true => Some(self.file(at)?),
@@ -368,7 +416,10 @@ impl FileStore {
         let source = Source {
             block: &self.blocks[at],
             file: file.as_deref(),
-            buffer: if is_last { &self.buffer } else { &[] },
+            buffer: match at + 1 == self.blocks.len() && self.blocks[at].unwritten.is_empty() {
+                true => &self.buffer,
+                false => &self.blocks[at].unwritten,
+            },
         };
         let walked = self.reader.walk(&source, offset, each);
         walked.map_err(disk("read a block"))
@@ -610,7 +661,7 @@ impl MsgStore for FileStore {
 
     fn rest(&mut self) -> Result<(), Error> {
         self.flush()?;
-        self.buffer = Vec::new();
+        self.buffer.shrink_to(0);
         self.hasher = None;
         self.reader.rest();
         self.forget_synced();
@@ -626,6 +677,10 @@ impl MsgStore for FileStore {
             self.open_files = 0;
         }
         Ok(())
+    }
+
+    fn wants_checkpoint(&self) -> bool {
+        self.is_retiring()
     }
 }
 

@@ -67,6 +67,7 @@ impl FileStore {
             blocks: VecDeque::new(),
             buffer: Vec::new(),
             hasher: None,
+            holds_blocks: false,
             reader: Reader::default(),
             cursor: super::Cursor::default(),
             lost: crate::sequence_set::SequenceSet::new(),
@@ -155,6 +156,11 @@ impl FileStore {
     }
 
     fn read_manifest(&self, number: u64) -> Result<Option<Manifest>, Error> {
+        if number == 0 {
+            // Says that there was no checkpoint by being there: it is written without a
+            // sync, so what is in it may not have survived.
+            return Ok(Some(Manifest::empty()));
+        }
         let path = self.dir.join(manifest::manifest_name(number));
         let content = self.vfs.read(&path, BYTES_MAX);
         let content = content.map_err(disk("read a manifest"))?;

@@ -6,6 +6,7 @@
 //! Invariant: `domain` precedes `seq`, as clients of old expect; an error carries the
 //! stream and `seq` 0.
 
+use super::consumers;
 use super::replica::Replica;
 use crate::api_error::{ApiError, table};
 use crate::raft::error::ProposeError;
@@ -30,6 +31,7 @@ pub fn answer(replica: &mut Replica, reply: &[u8], result: Result<Outcome, Propo
         Err(ProposeError::NoSpace) => {
             refuse(&mut text, &ApiError::of(&table::INSUFFICIENT_RESOURCES))
         }
+        Err(ProposeError::TooLarge) => refuse(&mut text, &consumers::too_large()),
         // Nobody knows whether it was stored: silence makes the publisher ask again.
         Ok(_) | Err(_) => {}
     }

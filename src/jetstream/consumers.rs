@@ -125,6 +125,12 @@ pub fn answer(result: Result<Outcome, ProposeError>) -> Result<Answer, ApiError>
     match result {
         Ok(outcome) => Ok(outcome.answer),
         Err(ProposeError::NoSpace) => Err(ApiError::of(&table::INSUFFICIENT_RESOURCES)),
+        Err(ProposeError::TooLarge) => Err(too_large()),
         Err(_) => Err(ApiError::of(&table::CLUSTER_NOT_AVAIL)),
     }
+}
+
+/// What is asked for does not fit into the log.
+pub fn too_large() -> ApiError {
+    ApiError::of(&table::STREAM_STORE_FAILED).with("{err}", "message too large")
 }

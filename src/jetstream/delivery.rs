@@ -301,6 +301,7 @@ pub fn on_outcome(
     result: Result<Outcome, ProposeError>,
 ) {
     let now = crate::clock::now();
+    let is_applied = result.is_ok();
     with_consumer(
         replica,
         now,
@@ -316,7 +317,8 @@ pub fn on_outcome(
             }
         },
     );
-    if !reply.is_empty() {
+    // Whoever hears nothing asks again; whoever is answered relies on it.
+    if is_applied && !reply.is_empty() {
         replica.outlet.publish(reply, b"", b"", b"");
     }
 }

@@ -79,7 +79,7 @@ pub fn on_publish(replica: &mut Replica, incoming: Incoming) {
         payload,
         ..
     } = incoming;
-    if let Some(error) = replica.full().cloned() {
+    if let Some(error) = replica.full() {
         return acks::refuse(replica, &reply, &error);
     }
     let subject = match replica.transformed(&subject) {

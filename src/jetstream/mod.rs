@@ -59,7 +59,7 @@ use crate::meta::machine::Machine;
 use crate::nuid::Nuid;
 use crate::pubsub::internal;
 use crate::stream::command::Command;
-use crate::stream::config::Config;
+use crate::stream::config::{Config, Storage};
 use crate::stream::validate;
 use crate::stream::validate::limits::{Limits, Space};
 use crate::tasks;
@@ -330,6 +330,9 @@ impl JetStream {
         })?;
         if let Some(handle) = site.stream(&config.name) {
             return Ok(handle);
+        }
+        if config.storage == Storage::File && self.streams.space().is_closed() {
+            return Err(ApiError::of(&table::STORAGE_RESOURCES_EXCEEDED));
         }
         let assigned = self.meta.put(account, config.clone()).await?;
         let started = self.streams.start(site, assigned);

@@ -362,6 +362,10 @@ pub fn on_copy(replica: &mut Replica, now: Timestamp, incoming: Incoming) {
     let Some(index) = feed_of(replica, is_ours) else {
         return;
     };
+    if let Some(error) = replica.full() {
+        // Read again from here once there is room.
+        return lose(replica, now, index, error);
+    }
     let mut last = incoming.reply.rsplit(|byte| *byte == b'.');
     let mut number = || std::str::from_utf8(last.next()?).ok()?.parse::<i64>().ok();
     let (Some(pending), Some(time)) = (number(), number()) else {

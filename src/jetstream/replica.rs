@@ -32,7 +32,7 @@ use super::origin::Origin;
 use super::outlet::Outlet;
 use super::rest::Rest;
 use super::{acks, consumer_inbox, direct_get, ingest, republish, rest, timers};
-use crate::api_error::ApiError;
+use crate::api_error::{ApiError, table};
 use crate::clock::{self, Timestamp};
 use crate::consumer;
 use crate::entropy::Random;
@@ -250,9 +250,16 @@ impl Replica {
         Some((subject, *headers_only))
     }
 
-    /// Why nothing is stored at present; limits are looked at after each entry.
-    pub fn full(&self) -> Option<&ApiError> {
-        self.full.as_ref()
+    /// Why nothing is stored at present. Limits are looked at after each entry, and again
+    /// before something is refused: others may have made room.
+    pub fn full(&mut self) -> Option<ApiError> {
+        if self.group.is_closed() {
+            return Some(ApiError::of(&table::INSUFFICIENT_RESOURCES));
+        }
+        if self.full.is_some() {
+            self.full = self.site.is_full(self.rules.in_memory);
+        }
+        self.full.clone()
     }
 
     /// Tells the account of something.

@@ -28,6 +28,7 @@ use crate::filestore::{self, FileStore};
 use crate::pubsub::subscription::Subscription;
 use crate::raft::error::StartError as GroupError;
 use crate::raft::groups::{Groups, Storage as LogStorage};
+use crate::raft::space::Space;
 use crate::state_machine::{DecodeError, MachineError};
 use crate::store::memory::MemoryStore;
 use crate::stream::config::{Config, Storage};
@@ -109,6 +110,22 @@ impl Streams {
     /// An account that may have streams.
     pub fn account(&self, name: &str) -> Option<Arc<AccountStreams>> {
         self.accounts.read().get(name).cloned()
+    }
+
+    /// What the disk takes.
+    pub fn space(&self) -> &Arc<Space> {
+        self.groups.space()
+    }
+
+    /// Asks streams that hold old segments of the log for a checkpoint; the groups that hold
+    /// some and do not run.
+    pub fn release_segments(&self, held_min: u64) -> Vec<GroupId> {
+        self.groups.release_segments(held_min)
+    }
+
+    /// The segments of the log that hold something.
+    pub fn log_segments(&self) -> u64 {
+        self.groups.log_segments()
     }
 
     /// An account may have streams from now on.

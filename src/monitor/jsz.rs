@@ -13,8 +13,8 @@ use super::go_format::{Time, is_zero};
 use super::paging::Page;
 use super::source::Source;
 use super::streams::{
-    AccountStreams, JetStreamConfig, JetStreamLimits, JetStreamSnapshot, Stats, StreamDetails,
-    Wanted,
+    AccountStreams, Disk, JetStreamConfig, JetStreamLimits, JetStreamSnapshot, Stats,
+    StreamDetails, Wanted,
 };
 
 /// Why there is no answer.
@@ -100,6 +100,9 @@ pub struct Jsz {
     #[serde(skip_serializing_if = "is_zero")]
     account_details: Vec<AccountJsz>,
     total: u64,
+    /// No part of the published format; left out while streams take messages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disk: Option<Disk>,
 }
 
 /// JetStream of one account.
@@ -190,6 +193,7 @@ impl Jsz {
             bytes: streams().map(|stream| stream.bytes).sum(),
             account_details,
             total: snapshot.accounts.len() as u64,
+            disk: snapshot.disk.if_full(),
         })
     }
 }

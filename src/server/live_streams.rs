@@ -15,7 +15,7 @@ use crate::jetstream::handle::StreamHandle;
 use crate::jetstream::replica::Replica;
 use crate::monitor::go_format::Nanos;
 use crate::monitor::streams::{
-    AccountStreams, JetStreamConfig, JetStreamLimits, JetStreamSnapshot, StreamDetails,
+    AccountStreams, Disk, JetStreamConfig, JetStreamLimits, JetStreamSnapshot, StreamDetails,
     StreamSnapshot, Wanted,
 };
 use crate::stream::config::Storage;
@@ -31,6 +31,7 @@ pub(super) fn snapshot(
     configured: &crate::config::options::jetstream::JetStream,
 ) -> JetStreamSnapshot {
     let limits = *jetstream.limits.read();
+    let space = jetstream.streams.space();
     let shown = |limit: Option<u64>| limit.map_or(0, |l| i64::try_from(l).unwrap_or(i64::MAX));
     let mut accounts: Vec<_> = jetstream.streams.accounts().iter().map(account).collect();
     accounts.sort_by(|a, b| a.name.cmp(&b.name));
@@ -54,6 +55,12 @@ pub(super) fn snapshot(
         api_level: u64::from(API_LEVEL),
         accounts,
         failed: jetstream.missing_streams(),
+        disk: Disk {
+            level: space.level(),
+            total: space.figures().total,
+            available: space.figures().available,
+        },
+        log_segments: jetstream.streams.log_segments(),
     }
 }
 

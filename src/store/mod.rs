@@ -182,6 +182,11 @@ pub trait MsgStore: Send {
     fn rest(&mut self) -> Result<(), Error> {
         Ok(())
     }
+
+    /// Another checkpoint would free room on the disk.
+    fn wants_checkpoint(&self) -> bool {
+        false
+    }
 }
 
 /// Opens stores; a stream is handed one.

@@ -414,6 +414,10 @@ impl StateMachine for Machine {
             .checkpoint(state)
             .map_err(|cause| disk("begin a checkpoint", cause))
     }
+
+    fn wants_checkpoint(&self) -> bool {
+        self.store.wants_checkpoint()
+    }
 }
 
 pub(super) fn disk(what: &'static str, cause: Error) -> MachineError {

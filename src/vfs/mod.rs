@@ -15,6 +15,7 @@ pub mod real;
 #[cfg(any(test, feature = "testing"))]
 pub mod sim;
 pub mod space;
+pub mod watched;
 
 use std::fmt;
 use std::io;
@@ -87,7 +88,7 @@ pub trait Lock: Send + Sync {}
 /// The size of a disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Space {
-    /// All of it, in bytes.
+    /// All of it that this process may use, in bytes.
     pub total: u64,
     /// What this process may still write, in bytes.
     pub available: u64,
@@ -186,6 +187,33 @@ impl Error {
     pub fn kind(&self) -> io::ErrorKind {
         self.cause.kind()
     }
+
+    /// The disk, or this user's share of it, has no room.
+    pub fn is_full(&self) -> bool {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self.kind(), StorageFull | QuotaExceeded)
+    }
+
+    /// Nobody knows any more what of the file is on the disk: what was written since the
+    /// last sync may be lost, and the next sync would not say so.
+    pub fn is_failed_sync(&self) -> bool {
+        self.operation == SYNC && !self.is_full()
+    }
+}
+
+/// The operation that [`Error::is_failed_sync`] is about.
+const SYNC: &str = "sync";
+
+/// Whether it was for want of room, however deep that lies in the error.
+pub fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.downcast_ref::<Error>().is_some_and(Error::is_full) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 impl fmt::Display for Error {

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
-use super::{AppendFile, Error, File, Lock, MODE_PRIVATE, Space, Vfs};
+use super::{AppendFile, Error, File, Lock, MODE_PRIVATE, SYNC, Space, Vfs};
 
 /// The files of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,18 +50,19 @@ impl Vfs for RealVfs {
     fn write_atomically(&self, path: &Path, content: &[u8], mode: u32) -> Result<(), Error> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+        let write = |cause| Error::new("write", path, cause);
         let written = (|| {
             let mut options = OpenOptions::new();
             options.write(true).create(true).truncate(true).mode(mode);
-            let mut file = options.open(&temporary)?;
-            file.write_all(content)?;
-            file.sync_all()?;
-            fs::rename(&temporary, path)
+            let mut file = options.open(&temporary).map_err(write)?;
+            file.write_all(content).map_err(write)?;
+            let synced = file.sync_all();
+            synced.map_err(|cause| Error::new(SYNC, path, cause))?;
+            fs::rename(&temporary, path).map_err(write)
         })();
-        written.map_err(|cause| {
+        written.inspect_err(|_| {
             // The first error is the one that matters; what is left may not even exist.
             let _ = fs::remove_file(&temporary);
-            Error::new("write", path, cause)
         })
     }
 
@@ -111,15 +112,19 @@ impl Vfs for RealVfs {
     }
 
     fn sync_dir(&self, path: &Path) -> Result<(), Error> {
-        let synced = fs::File::open(path).and_then(|dir| dir.sync_all());
-        synced.map_err(|cause| Error::new("sync", path, cause))
+        let dir = fs::File::open(path).map_err(|cause| Error::new("open", path, cause))?;
+        let synced = dir.sync_all();
+        synced.map_err(|cause| Error::new(SYNC, path, cause))
     }
 
     fn space(&self, path: &Path) -> Result<Space, Error> {
         let space =
             rustix::fs::statvfs(path).map_err(|cause| Error::new("statvfs", path, cause.into()))?;
+        // Blocks that are kept for root, or for nobody, are no part of this disk.
+        let used = space.f_blocks.saturating_sub(space.f_bfree);
+        let blocks = used.saturating_add(space.f_bavail);
         Ok(Space {
-            total: space.f_blocks.saturating_mul(space.f_frsize),
+            total: blocks.saturating_mul(space.f_frsize),
             available: space.f_bavail.saturating_mul(space.f_frsize),
         })
     }
@@ -182,7 +187,7 @@ impl File for RandomFile {
     }
 
     fn sync(&self) -> Result<(), Error> {
-        self.file.sync_data().map_err(self.error("sync"))
+        self.file.sync_data().map_err(self.error(SYNC))
     }
 
     fn len(&self) -> Result<u64, Error> {
@@ -290,7 +295,7 @@ impl AppendFile for RealFile {
 
     fn sync(&mut self) -> Result<(), Error> {
         let synced = self.file.sync_data();
-        synced.map_err(|cause| Error::new("sync", &self.path, cause))
+        synced.map_err(|cause| Error::new(SYNC, &self.path, cause))
     }
 
     fn len(&self) -> u64 {
