@@ -23,6 +23,7 @@ pub mod consumers;
 pub mod delivery;
 pub mod direct_get;
 pub mod handle;
+pub mod info;
 pub mod ingest;
 pub mod mailbox;
 pub mod meta_group;
@@ -259,22 +260,30 @@ impl JetStream {
     pub fn consumer_limits(&self, site: &AccountStreams) -> consumer::validate::facts::Limits {
         let account = *site.limits.read();
         let server = *self.limits.read();
-        let consumers = site
-            .streams()
-            .iter()
-            .map(|handle| handle.usage_of_consumers())
-            .sum();
         consumer::validate::facts::Limits {
             clustered: false,
             consumers_max: account.consumers_max,
-            consumers,
             account_ack_pending_max: account.ack_pending_max,
             server_ack_pending_max: server.ack_pending_max,
             request_batch_max: server.request_batch_max,
         }
     }
 
-    /// Makes a stream, or finds the one that is as asked for.
+    /// Whether a configuration is one, whatever stream it is for.
+    ///
+    /// # Errors
+    /// The API's answer.
+    pub fn check_stream(
+        &self,
+        site: &AccountStreams,
+        requested: Config,
+        pedantic: bool,
+    ) -> Result<(), ApiError> {
+        let limits = self.stream_limits(site);
+        validate::check(requested, pedantic, &limits, &Configs::of(site)).map(|_| ())
+    }
+
+    /// Makes a stream, or finds the one that is as asked for (false: it is not new).
     ///
     /// # Errors
     /// The API's answer.
@@ -283,12 +292,12 @@ impl JetStream {
         site: &Arc<AccountStreams>,
         requested: Config,
         pedantic: bool,
-    ) -> Result<Arc<StreamHandle>, ApiError> {
+    ) -> Result<(Arc<StreamHandle>, bool), ApiError> {
         let _changing = self.changing.lock().await;
         let others = Configs::of(site);
         let config = validate::create(requested, pedantic, &self.stream_limits(site), &others)?;
         if let Some(handle) = site.stream(&config.name) {
-            return Ok(handle);
+            return Ok((handle, false));
         }
         let account = &site.account.name;
         let assigned = self.meta.put(account, config.clone()).await?;
@@ -302,7 +311,7 @@ impl JetStream {
             }
         };
         tell(&handle, Action::Create);
-        Ok(handle)
+        Ok((handle, true))
     }
 
     /// Gives a stream another configuration.

@@ -23,7 +23,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesOrdered;
 
-use super::account::AccountStreams;
+use super::account::{AccountStreams, Room};
 use super::advisories::Advisory;
 use super::delivery::Deliveries;
 use super::handle::StreamHandle;
@@ -39,7 +39,7 @@ use crate::nuid::{self, Nuid};
 use crate::raft::error::ProposeError;
 use crate::raft::group::Group;
 use crate::state_machine::StateMachine as _;
-use crate::stream::command::Command;
+use crate::stream::command::{Command, Publish};
 use crate::stream::config::{Config, Storage};
 use crate::stream::machine::Machine;
 use crate::stream::outcome::{Effect, Outcome};
@@ -114,8 +114,8 @@ pub struct Replica {
     batch: Batch,
     in_flight: FuturesOrdered<Proposal>,
     is_ticking: bool,
-    /// Why nothing is stored at present, by the limits of account and server.
-    full: Option<ApiError>,
+    /// What may still be stored; as of the last entry, less what is under way since.
+    room: Room,
     stopping: bool,
 }
 
@@ -169,7 +169,7 @@ impl Replica {
             rules: Rules::of(&handle.config()),
             random,
             is_ticking: false,
-            full: None,
+            room: Room::default(),
             handle,
             group,
             outlet,
@@ -239,9 +239,21 @@ impl Replica {
         Some((subject, *headers_only))
     }
 
-    /// Why nothing is stored at present; limits are looked at after each entry.
-    pub fn full(&self) -> Option<&ApiError> {
-        self.full.as_ref()
+    /// Takes room for a message; the limits of account and server are looked at after each
+    /// entry.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn take_room(&mut self, publish: &Publish) -> Result<(), ApiError> {
+        let group = &self.group;
+        self.room.take(|| {
+            let (subject, headers, payload) = (
+                publish.subject.len(),
+                publish.headers.len(),
+                publish.payload.len(),
+            );
+            group.with(|machine| machine.store().size_of(subject, headers, payload))
+        })
     }
 
     /// Tells the account of something.
@@ -409,7 +421,7 @@ impl Replica {
         let handle = Arc::clone(&self.handle);
         let bytes = self.group.with(|machine| handle.refresh(machine));
         self.site.add_usage(self.rules.in_memory, bytes);
-        self.full = self.site.is_full(self.rules.in_memory);
+        self.room = self.site.room(self.rules.in_memory);
     }
 }
 

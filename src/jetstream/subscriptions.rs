@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use super::account::AccountStreams;
+use super::api;
 use super::handle::StreamHandle;
 use super::mailbox::Purpose;
 use super::subjects::Target;
@@ -63,16 +64,16 @@ pub fn subscribe_without(account: &Arc<Account>) -> Option<Arc<Subscription>> {
         let Some(account) = weak.upgrade().filter(|_| !message.reply.is_empty()) else {
             return false;
         };
-        let error = ApiError::of(&table::NOT_ENABLED_FOR_ACCOUNT);
-        let answer = serde_json::json!({
-            "type": "io.nats.jetstream.api.v1.account_info_response",
-            "error": error,
-        });
+        let Some(Target::Api(request)) = Target::of(message.subject) else {
+            return false;
+        };
+        let request = String::from_utf8_lossy(request);
+        let answer = api::refusal(&request, ApiError::of(&table::NOT_ENABLED_FOR_ACCOUNT));
         let reply = String::from_utf8_lossy(message.reply);
-        internal::publish(&account, &reply, "", None, answer.to_string().as_bytes());
+        internal::publish(&account, &reply, "", None, answer.as_bytes());
         true
     };
-    internal::subscribe(account, "$JS.API.INFO", Box::new(handler))
+    internal::subscribe(account, "$JS.API.>", Box::new(handler))
 }
 
 /// Takes one message; whether somebody did.
