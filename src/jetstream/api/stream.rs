@@ -61,9 +61,12 @@ pub async fn create(context: &Context<'_>, name: &str) -> Answer {
     let mut info = show(context, &handle).await?;
     if is_new {
         // As it was made: whatever its origins said since is for later questions.
-        let unheard = |origin: Origin| origin.unheard();
-        info.mirror = info.mirror.map(unheard);
-        info.sources = info.sources.into_iter().map(unheard).collect();
+        info.sources = info.sources.into_iter().map(Origin::unheard).collect();
+        // The peers tell a mirror's filter only once its origin was asked.
+        info.mirror = info.mirror.map(|origin| Origin {
+            filter_subject: String::new(),
+            ..origin.unheard()
+        });
     }
     Ok(Fields::of(&info).and(&Created { did_create: true }))
 }
