@@ -22,6 +22,7 @@ pub mod consumer_inbox;
 pub mod consumers;
 pub mod delivery;
 pub mod direct_get;
+pub mod entrance;
 pub mod handle;
 pub mod info;
 pub mod ingest;
@@ -39,6 +40,7 @@ pub mod timers;
 pub mod usage;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::mpsc;
@@ -46,6 +48,7 @@ use tokio::task::JoinHandle;
 
 use self::account::AccountStreams;
 use self::advisories::{Action, Advisory};
+use self::entrance::{Entrance, Place};
 use self::handle::StreamHandle;
 use self::meta_group::Meta;
 use self::streams::Streams;
@@ -56,12 +59,16 @@ use crate::clock;
 use crate::consumer;
 use crate::entropy::Random;
 use crate::nuid::Nuid;
+use crate::pubsub::accounts::Account;
 use crate::pubsub::internal;
 use crate::stream::command::Command;
 use crate::stream::config::{Config, Storage};
 use crate::stream::validate;
 use crate::stream::validate::limits::{Limits, Space};
 use crate::tasks;
+
+/// That requests found no place is told so often at most.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// What the server tells JetStream.
 #[derive(Clone, Debug)]
@@ -72,8 +79,8 @@ pub struct Options {
     pub version: &'static str,
     /// Unknown fields of requests are errors.
     pub strict: bool,
-    /// Requests to the API that may wait.
-    pub requests_max: usize,
+    /// Requests to the API that may be on their way.
+    pub requests: entrance::Limits,
     /// The directory of everything that is stored, for people.
     pub store_dir: String,
     /// What may be asked for at first.
@@ -89,7 +96,7 @@ pub struct ServerLimits {
     /// Bytes of streams on disk.
     pub storage_bytes_max: u64,
     /// How long message ids may be remembered at most.
-    pub dedup_window_max: Option<std::time::Duration>,
+    pub dedup_window_max: Option<Duration>,
     /// Unacknowledged messages of one consumer.
     pub ack_pending_max: Option<u64>,
     /// Messages of one pull request.
@@ -163,21 +170,57 @@ impl JetStream {
         named.filter(is_missing).collect()
     }
 
-    /// Answers requests to the API until the last sender of them has gone. Where requests
-    /// are to be put, and the task.
-    pub fn answer_requests(self: &Arc<Self>) -> (Arc<Queue>, JoinHandle<()>) {
-        let (sender, mut requests) = mpsc::channel::<Request>(self.options.requests_max.max(1));
-        let queue: Arc<Queue> = Arc::new(move |request| sender.try_send(request).is_ok());
+    /// Answers requests to the API until the last sender of them has gone; `system` hears
+    /// when there were too many. Where requests are to be put, and the task.
+    pub fn answer_requests(
+        self: &Arc<Self>,
+        system: Option<Arc<Account>>,
+    ) -> (Arc<Queue>, JoinHandle<()>) {
+        // Bounded by the places at the entrance.
+        let (sender, mut requests) = mpsc::unbounded_channel::<(Request, Place)>();
+        let entrance = Arc::new(Entrance::new(self.options.requests));
+        let door = Arc::clone(&entrance);
+        let queue: Arc<Queue> = Arc::new(move |request: Request| {
+            let place = door.enter(&request.subject);
+            place.is_some_and(|place| sender.send((request, place)).is_ok())
+        });
         let jetstream = Arc::clone(self);
         let task = tasks::spawn(async move {
-            while let Some(request) = requests.recv().await {
-                let jetstream = Arc::clone(&jetstream);
-                // Each on its own: a read of a busy stream must not hold up the others. The
-                // queue bounds how many there are.
-                tasks::spawn(async move { jetstream.answer(&request).await });
+            let answering = async {
+                while let Some((request, place)) = requests.recv().await {
+                    let jetstream = Arc::clone(&jetstream);
+                    // Each on its own: a read of a busy stream must not hold up the others.
+                    tasks::spawn(async move {
+                        jetstream.answer(&request).await;
+                        drop(place);
+                    });
+                }
+            };
+            let telling = async {
+                loop {
+                    let dropped = entrance.refused().await;
+                    jetstream.tell_refused(system.as_ref(), dropped);
+                    tokio::time::sleep(TELL_EVERY).await;
+                }
+            };
+            tokio::select! {
+                () = answering => {}
+                () = telling => {}
             }
         });
         (queue, task)
+    }
+
+    /// Tells that requests found no place.
+    fn tell_refused(&self, system: Option<&Arc<Account>>, dropped: u64) {
+        tracing::warn!(dropped, "too many requests to the JetStream API");
+        let advisory = Advisory::ApiLimitReached {
+            server: self.options.server_name.clone(),
+            dropped,
+        };
+        if let Some(system) = system {
+            advisory.publish(system, &mut self.ids.lock(), clock::now(), None);
+        }
     }
 
     async fn answer(self: &Arc<Self>, request: &Request) {

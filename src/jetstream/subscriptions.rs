@@ -17,6 +17,7 @@ use crate::pubsub::accounts::Account;
 use crate::pubsub::internal;
 use crate::pubsub::message::{Batch, Message};
 use crate::pubsub::subscription::Subscription;
+use crate::subject::wildcard::covers;
 
 /// Where it is told what was asked.
 const AUDIT: &[u8] = b"$JS.EVENT.ADVISORY.API";
@@ -57,7 +58,8 @@ pub fn subscribe(site: &Arc<AccountStreams>, api: &Arc<Queue>) -> Vec<Arc<Subscr
         .collect()
 }
 
-/// Subscribes an account that may have no streams: it is told so.
+/// Subscribes an account that may have no streams: it is told so, unless it has taken in
+/// the API of another account.
 pub fn subscribe_without(account: &Arc<Account>) -> Option<Arc<Subscription>> {
     let weak = Arc::downgrade(account);
     let handler = move |message: &Message<'_>, _: &mut _| {
@@ -67,6 +69,12 @@ pub fn subscribe_without(account: &Arc<Account>) -> Option<Arc<Subscription>> {
         let Some(Target::Api(request)) = Target::of(message.subject) else {
             return false;
         };
+        let policy = account.policy();
+        let mut imports = policy.service_imports.iter();
+        if imports.any(|import| covers(import.local.as_bytes(), message.subject)) {
+            // It asks the API of another account.
+            return false;
+        }
         let request = String::from_utf8_lossy(request);
         let answer = api::refusal(&request, ApiError::of(&table::NOT_ENABLED_FOR_ACCOUNT));
         let reply = String::from_utf8_lossy(message.reply);
