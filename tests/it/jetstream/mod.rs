@@ -9,7 +9,6 @@
 //! ```text
 //! == name                   begins a scenario: a server of its own, with an empty directory
 //! conf max_payload: 8       a line of the configuration; JetStream is on if no line says how
-//! own                       the peer is not asked: what follows is ours alone
 //! as a                      from here on user `a` acts (his password is his name)
 //! + Nats-Msg-Id: 1          a header of the next message
 //! reply .end                what the reply subject of the next request ends with

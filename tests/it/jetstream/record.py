@@ -6,8 +6,7 @@
     ... [NAME]                     only files and scenarios whose name contains NAME
 
 The format is described in `mod.rs`, which plays the same files to our own server. Lines
-of answers (`<`, `*`, `=`) are what nats-server said and are never written by hand, but in
-scenarios that are marked `own`.
+of answers (`<`, `*`, `=`) are what nats-server said and are never written by hand.
 """
 
 import concurrent.futures
@@ -265,7 +264,6 @@ def main():
             futures = []
             for scenario in scenarios:
                 chosen = wanted in scenario[0] or wanted in file.name
-                chosen = chosen and not ("own" in scenario and update)
                 futures.append(pool.submit(play, program, scenario) if chosen else None)
             told = []
             for scenario, future in zip(scenarios, futures):

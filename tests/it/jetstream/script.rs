@@ -64,7 +64,7 @@ impl Script {
         for line in text.lines() {
             let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
             match word {
-                "" | "#" | "own" => {}
+                "" | "#" => {}
                 "conf" => script.conf = format!("{}{rest}\n", script.conf),
                 "+" => pending.push(expanded(rest)),
                 "reply" => rest.clone_into(&mut reply),
