@@ -7,9 +7,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::config::Config;
-use crate::api_error::ApiError;
+use super::validate::rules::is_group_name;
 use crate::api_error::json::time::Time;
 use crate::api_error::json::{self, field};
+use crate::api_error::{ApiError, table};
 
 /// A consumer. `C` is what is shown about the servers that carry it, and a type of the
 /// stream's room.
@@ -136,6 +137,33 @@ impl ResetRequest {
     }
 }
 
+/// To take a priority group from who holds it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UnpinRequest {
+    /// The group.
+    pub group: String,
+}
+
+impl UnpinRequest {
+    /// Reads a body. Unknown fields are no matter.
+    ///
+    /// # Errors
+    /// `invalid JSON: ...` (10025), also without a group; a name that is none (10162).
+    pub fn from_request(body: &[u8]) -> Result<Self, ApiError> {
+        let invalid = |text| ApiError::of(&table::INVALID_JSON).with("{err}", text);
+        if body.is_empty() {
+            return Err(invalid("unexpected end of JSON input"));
+        }
+        let request: Self = json::parse(body, "JSApiConsumerUnpinRequest", false)?;
+        match request.group.as_str() {
+            "" => Err(invalid("consumer group not specified")),
+            group if is_group_name(group) => Ok(request),
+            _ => Err(ApiError::of(&table::CONSUMER_INVALID_GROUP_NAME)),
+        }
+    }
+}
+
 fn is_false(flag: &bool) -> bool {
     !flag
 }
@@ -195,5 +223,10 @@ mod tests {
             2
         );
         assert!(PageRequest::from_request(br#"{"x":1}"#, true).is_err());
+        let unpin = |body: &str| UnpinRequest::from_request(body.as_bytes());
+        assert_eq!(unpin(r#"{"group":"g","x":1}"#).unwrap().group, "g");
+        for (body, err_code) in [("", 10025), ("{}", 10025), (r#"{"group":"a b"}"#, 10162)] {
+            assert_eq!(unpin(body).unwrap_err().err_code, err_code, "{body}");
+        }
     }
 }

@@ -22,7 +22,9 @@ pub mod consumer_inbox;
 pub mod consumers;
 pub mod delivery;
 pub mod direct_get;
+pub mod entrance;
 pub mod handle;
+pub mod info;
 pub mod ingest;
 pub mod mailbox;
 pub mod meta_group;
@@ -39,6 +41,7 @@ pub mod timers;
 pub mod usage;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{mpsc, oneshot};
@@ -46,6 +49,7 @@ use tokio::task::JoinHandle;
 
 use self::account::AccountStreams;
 use self::advisories::{Action, Advisory};
+use self::entrance::{Entrance, Place};
 use self::handle::StreamHandle;
 use self::meta_group::Meta;
 use self::streams::{Assigned, Streams};
@@ -57,6 +61,7 @@ use crate::consumer;
 use crate::entropy::Random;
 use crate::meta::machine::Machine;
 use crate::nuid::Nuid;
+use crate::pubsub::accounts::Account;
 use crate::pubsub::internal;
 use crate::stream::command::Command;
 use crate::stream::config::{Config, Storage};
@@ -68,6 +73,8 @@ use crate::tasks;
 const MAKING: usize = 64;
 /// Streams that start at the same time; more threads than this wait for one disk.
 const STARTING_MAX: usize = 4;
+/// That requests found no place is told so often at most.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// What the server tells JetStream.
 #[derive(Clone, Debug)]
@@ -78,8 +85,8 @@ pub struct Options {
     pub version: &'static str,
     /// Unknown fields of requests are errors.
     pub strict: bool,
-    /// Requests to the API that may wait.
-    pub requests_max: usize,
+    /// Requests to the API that may be on their way.
+    pub requests: entrance::Limits,
     /// The directory of everything that is stored, for people.
     pub store_dir: String,
     /// What may be asked for at first.
@@ -95,7 +102,7 @@ pub struct ServerLimits {
     /// Bytes of streams on disk.
     pub storage_bytes_max: u64,
     /// How long message ids may be remembered at most.
-    pub dedup_window_max: Option<std::time::Duration>,
+    pub dedup_window_max: Option<Duration>,
     /// Unacknowledged messages of one consumer.
     pub ack_pending_max: Option<u64>,
     /// Messages of one pull request.
@@ -200,21 +207,57 @@ impl JetStream {
         })
     }
 
-    /// Answers requests to the API until the last sender of them has gone. Where requests
-    /// are to be put, and the task.
-    pub fn answer_requests(self: &Arc<Self>) -> (Arc<Queue>, JoinHandle<()>) {
-        let (sender, mut requests) = mpsc::channel::<Request>(self.options.requests_max.max(1));
-        let queue: Arc<Queue> = Arc::new(move |request| sender.try_send(request).is_ok());
+    /// Answers requests to the API until the last sender of them has gone; `system` hears
+    /// when there were too many. Where requests are to be put, and the task.
+    pub fn answer_requests(
+        self: &Arc<Self>,
+        system: Option<Arc<Account>>,
+    ) -> (Arc<Queue>, JoinHandle<()>) {
+        // Bounded by the places at the entrance.
+        let (sender, mut requests) = mpsc::unbounded_channel::<(Request, Place)>();
+        let entrance = Arc::new(Entrance::new(self.options.requests));
+        let door = Arc::clone(&entrance);
+        let queue: Arc<Queue> = Arc::new(move |request: Request| {
+            let place = door.enter(&request.subject);
+            place.is_some_and(|place| sender.send((request, place)).is_ok())
+        });
         let jetstream = Arc::clone(self);
         let task = tasks::spawn(async move {
-            while let Some(request) = requests.recv().await {
-                let jetstream = Arc::clone(&jetstream);
-                // Each on its own: a read of a busy stream must not hold up the others. The
-                // queue bounds how many there are.
-                tasks::spawn(async move { jetstream.answer(&request).await });
+            let answering = async {
+                while let Some((request, place)) = requests.recv().await {
+                    let jetstream = Arc::clone(&jetstream);
+                    // Each on its own: a read of a busy stream must not hold up the others.
+                    tasks::spawn(async move {
+                        jetstream.answer(&request).await;
+                        drop(place);
+                    });
+                }
+            };
+            let telling = async {
+                loop {
+                    let dropped = entrance.refused().await;
+                    jetstream.tell_refused(system.as_ref(), dropped);
+                    tokio::time::sleep(TELL_EVERY).await;
+                }
+            };
+            tokio::select! {
+                () = answering => {}
+                () = telling => {}
             }
         });
         (queue, task)
+    }
+
+    /// Tells that requests found no place.
+    fn tell_refused(&self, system: Option<&Arc<Account>>, dropped: u64) {
+        tracing::warn!(dropped, "too many requests to the JetStream API");
+        let advisory = Advisory::ApiLimitReached {
+            server: self.options.server_name.clone(),
+            dropped,
+        };
+        if let Some(system) = system {
+            advisory.publish(system, &mut self.ids.lock(), clock::now(), None);
+        }
     }
 
     async fn answer(self: &Arc<Self>, request: &Request) {
@@ -286,12 +329,9 @@ impl JetStream {
     pub fn consumer_limits(&self, site: &AccountStreams) -> consumer::validate::facts::Limits {
         let account = *site.limits.read();
         let server = *self.limits.read();
-        // Counted only where it matters: there may be ten thousand streams.
-        let consumers = account.consumers_max.map_or(0, |_| site.consumers());
         consumer::validate::facts::Limits {
             clustered: false,
             consumers_max: account.consumers_max,
-            consumers,
             account_ack_pending_max: account.ack_pending_max,
             server_ack_pending_max: server.ack_pending_max,
             request_batch_max: server.request_batch_max,
@@ -304,7 +344,24 @@ impl JetStream {
         &self.making[place as usize % MAKING]
     }
 
-    /// Makes a stream, or finds the one that is as asked for.
+    /// Whether a configuration is one, whatever stream it is for.
+    ///
+    /// # Errors
+    /// The API's answer.
+    pub fn check_stream(
+        &self,
+        site: &AccountStreams,
+        requested: Config,
+        pedantic: bool,
+    ) -> Result<(), ApiError> {
+        let account = &site.account.name;
+        self.meta.read(|known| {
+            let limits = self.stream_limits(site, known);
+            validate::check(requested, pedantic, &limits, &known.account(account)).map(|_| ())
+        })
+    }
+
+    /// Makes a stream, or finds the one that is as asked for (false: it is not new).
     ///
     /// # Errors
     /// The API's answer.
@@ -313,7 +370,7 @@ impl JetStream {
         site: &Arc<AccountStreams>,
         requested: Config,
         pedantic: bool,
-    ) -> Result<Arc<StreamHandle>, ApiError> {
+    ) -> Result<(Arc<StreamHandle>, bool), ApiError> {
         let account = &site.account.name;
         let has_rules = requested.max_bytes > 0
             || requested.mirror.is_some()
@@ -329,7 +386,7 @@ impl JetStream {
             validate::create(requested, pedantic, &limits, &known.account(account))
         })?;
         if let Some(handle) = site.stream(&config.name) {
-            return Ok(handle);
+            return Ok((handle, false));
         }
         if config.storage == Storage::File && self.streams.space().is_closed() {
             return Err(ApiError::of(&table::STORAGE_RESOURCES_EXCEEDED));
@@ -345,7 +402,7 @@ impl JetStream {
             }
         };
         tell(&handle, Action::Create);
-        Ok(handle)
+        Ok((handle, true))
     }
 
     /// Gives a stream another configuration.

@@ -20,7 +20,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::{Map, Value, json};
 
 use super::handle::StreamHandle;
 use super::mailbox::{Incoming, Purpose};
@@ -37,6 +36,7 @@ use crate::pubsub::subscription::Subscription;
 use crate::store::message::Seq;
 use crate::stream::command::{Command, Copy};
 use crate::stream::config::{Config, Retention, StreamSource};
+use crate::stream::info;
 use crate::subject::transform::Transform;
 
 /// A sign of life from the origin so often.
@@ -67,6 +67,8 @@ struct Feed {
     fails: u32,
     error: Option<ApiError>,
     lag: u64,
+    /// The last sequence taken from a source.
+    last_seq: u64,
     active_at: Option<Timestamp>,
 }
 
@@ -160,7 +162,22 @@ impl Feed {
             fails: 0,
             error: None,
             lag: 0,
+            last_seq: 0,
             active_at: None,
+        }
+    }
+
+    fn shown(&self, now: Timestamp) -> info::Origin {
+        let nanos = |at| i64::try_from(now.since(at).as_nanos()).unwrap_or(i64::MAX);
+        info::Origin {
+            name: self.source.name.clone(),
+            external: self.source.external.clone(),
+            lag: self.lag,
+            seq: self.last_seq,
+            active: self.active_at.map_or(-1, nanos),
+            error: self.error.clone(),
+            filter_subject: self.source.filter_subject.clone(),
+            subject_transforms: self.source.subject_transforms.clone(),
         }
     }
 
@@ -362,7 +379,8 @@ pub fn on_copy(replica: &mut Replica, now: Timestamp, incoming: Incoming) {
     let Some(index) = feed_of(replica, is_ours) else {
         return;
     };
-    if let Some(error) = replica.full() {
+    let parts = [&incoming.subject, &incoming.headers, &incoming.payload];
+    if let Err(error) = replica.take_room(parts.map(Bytes::len)) {
         // Read again from here once there is room.
         return lose(replica, now, index, error);
     }
@@ -398,6 +416,9 @@ pub fn on_copy(replica: &mut Replica, now: Timestamp, incoming: Incoming) {
     let consumer = link.consumer.clone();
     feed.lag = u64::try_from(pending).unwrap_or(0);
     feed.active_at = Some(now);
+    if !is_mirror {
+        feed.last_seq = ack.stream_seq.0;
+    }
     let subject = transformed(&feed.transforms, &incoming.subject);
     let block = match is_mirror {
         true => without_expectations(&incoming.headers),
@@ -539,42 +560,16 @@ fn source_header(source: &StreamSource, ack: &AckSubject<'_>, subject: &[u8], _:
     header
 }
 
-/// Shows what is copied from, in a stream's info.
-pub fn show(replica: &Replica, shown: &mut Map<String, Value>) {
+/// What is copied from, for the stream's info: its mirror's origin, or its sources.
+pub fn shown(replica: &Replica) -> (Option<info::Origin>, Vec<info::Origin>) {
     let Some(origin) = replica.origin.as_deref() else {
-        return;
+        return (None, Vec::new());
     };
     let now = clock::now();
-    let show_one = |feed: &Feed| {
-        let mut one = Map::new();
-        one.insert("name".to_owned(), feed.source.name.clone().into());
-        one.insert("lag".to_owned(), feed.lag.into());
-        let active = feed.active_at.map_or(-1, |at| {
-            i64::try_from(now.since(at).as_nanos()).unwrap_or(i64::MAX)
-        });
-        one.insert("active".to_owned(), active.into());
-        if let Some(error) = &feed.error {
-            one.insert("error".to_owned(), json!(error));
-        }
-        if !feed.source.filter_subject.is_empty() {
-            one.insert(
-                "filter_subject".to_owned(),
-                feed.source.filter_subject.clone().into(),
-            );
-        }
-        if !feed.source.subject_transforms.is_empty() {
-            let transforms = json!(feed.source.subject_transforms);
-            one.insert("subject_transforms".to_owned(), transforms);
-        }
-        Value::Object(one)
-    };
-    if origin.is_mirror {
-        if let Some(feed) = origin.feeds.first() {
-            shown.insert("mirror".to_owned(), show_one(feed));
-        }
-    } else {
-        let feeds: Vec<Value> = origin.feeds.iter().map(show_one).collect();
-        shown.insert("sources".to_owned(), feeds.into());
+    let mut feeds = origin.feeds.iter().map(|feed| feed.shown(now));
+    match origin.is_mirror {
+        true => (feeds.next(), Vec::new()),
+        false => (None, feeds.collect()),
     }
 }
 

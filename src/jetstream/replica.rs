@@ -23,7 +23,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 
-use super::account::AccountStreams;
+use super::account::{AccountStreams, Room};
 use super::advisories::Advisory;
 use super::delivery::Deliveries;
 use super::handle::StreamHandle;
@@ -122,8 +122,8 @@ pub struct Replica {
     /// In the order of the log, in which they are answered too.
     in_flight: VecDeque<Proposal>,
     is_ticking: bool,
-    /// Why nothing is stored at present, by the limits of account and server.
-    full: Option<ApiError>,
+    /// What may still be stored; as of the last entry, less what is under way since.
+    room: Room,
     stopping: bool,
     is_forgotten: bool,
 }
@@ -178,7 +178,7 @@ impl Replica {
             rules: Rules::of(&handle.config()),
             random,
             is_ticking: false,
-            full: None,
+            room: Room::default(),
             handle,
             group,
             outlet,
@@ -250,16 +250,25 @@ impl Replica {
         Some((subject, *headers_only))
     }
 
-    /// Why nothing is stored at present. Limits are looked at after each entry, and again
-    /// before something is refused: others may have made room.
-    pub fn full(&mut self) -> Option<ApiError> {
+    /// Takes room for a message with a subject, headers and a payload of these lengths. The
+    /// limits of account and server are looked at after each entry, and again before
+    /// something is refused: others may have made room.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn take_room(&mut self, [subject, headers, payload]: [usize; 3]) -> Result<(), ApiError> {
         if self.group.is_closed() {
-            return Some(ApiError::of(&table::INSUFFICIENT_RESOURCES));
+            return Err(ApiError::of(&table::INSUFFICIENT_RESOURCES));
         }
-        if self.full.is_some() {
-            self.full = self.site.is_full(self.rules.in_memory);
+        let group = &self.group;
+        let size = || group.with(|machine| machine.store().size_of(subject, headers, payload));
+        let taken = self.room.take(size);
+        // What is under way has taken room that the limits do not know of yet.
+        if taken.is_ok() || self.is_busy() {
+            return taken;
         }
-        self.full.clone()
+        self.room = self.site.room(self.rules.in_memory);
+        self.room.take(size)
     }
 
     /// Tells the account of something.
@@ -471,7 +480,7 @@ impl Replica {
         let handle = Arc::clone(&self.handle);
         let bytes = self.group.with(|machine| handle.refresh(machine));
         self.site.add_usage(self.rules.in_memory, bytes);
-        self.full = self.site.is_full(self.rules.in_memory);
+        self.room = self.site.room(self.rules.in_memory);
     }
 }
 

@@ -64,13 +64,12 @@ impl JszOptions {
 
     /// The accounts to be shown.
     fn page<'a>(&self, snapshot: &'a JetStreamSnapshot) -> Vec<&'a AccountStreams> {
-        if !self.account.is_empty() {
-            let found = snapshot.accounts.iter();
-            return found
-                .filter(|account| account.name == self.account)
-                .collect();
+        let named = |account: &&AccountStreams| account.name == self.account;
+        if let Some(found) = snapshot.accounts.iter().find(named) {
+            return vec![found];
         }
-        match self.accounts || self.with_streams() {
+        // One that is not there is no matter if all are asked for by name.
+        match self.accounts || (self.with_streams() && self.account.is_empty()) {
             true => Page::new(self.offset, self.limit).cut(snapshot.accounts.iter().collect()),
             false => Vec::new(),
         }

@@ -20,6 +20,7 @@ use crate::connection::resident;
 use crate::consumer::metadata::API_LEVEL;
 use crate::entropy::{self, Random};
 use crate::jetstream::account::{AccountStreams, Server};
+use crate::jetstream::entrance;
 use crate::jetstream::mailbox::Limits;
 use crate::jetstream::meta_group::{Meta, MetaError};
 use crate::jetstream::streams::{self, Streams};
@@ -186,14 +187,19 @@ pub(super) async fn start(
             server_name: identity.name.clone(),
             version: version::COMPATIBILITY,
             strict: settings.strict,
-            requests_max: usize::try_from(settings.request_queue_limit).unwrap_or(usize::MAX),
+            requests: entrance::Limits {
+                requests_max: usize::try_from(settings.request_queue_limit).unwrap_or(usize::MAX),
+                infos_max: usize::try_from(settings.info_queue_limit).unwrap_or(usize::MAX),
+            },
             store_dir,
             limits,
         },
         streams,
         meta,
     );
-    let (queue, task) = jetstream.answer_requests();
+    let system = accounts.all().into_iter();
+    let system = system.filter(|account| account.policy().is_system).last();
+    let (queue, task) = jetstream.answer_requests(system);
     for (name, limits) in accounts_with_streams(options) {
         let Some(account) = accounts.get(&name) else {
             continue;

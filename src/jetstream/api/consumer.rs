@@ -2,27 +2,49 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 use tokio::sync::oneshot;
 
+use super::Context;
+use super::answer::{Answer, Fields, success};
 use super::stream::find;
-use super::{Answer, Context, fields, success, view};
 use crate::api_error::{ApiError, table};
 use crate::clock::{self, Timestamp};
 use crate::consumer::command::Command as ConsumerCommand;
 use crate::consumer::config::{Config, CreateRequest};
-use crate::consumer::info::{PageRequest, PauseAnswer, PauseRequest, ResetRequest};
+use crate::consumer::info::{
+    Info, PageRequest, PauseAnswer, PauseRequest, ResetRequest, UnpinRequest,
+};
 use crate::consumer::validate::facts::Consumers;
 use crate::consumer::validate::{self, Put};
 use crate::jetstream::handle::StreamHandle;
 use crate::jetstream::replica::Replica;
-use crate::jetstream::{consumers, delivery};
+use crate::jetstream::{consumers, delivery, info};
 use crate::store::message::Seq;
+use crate::stream::info::Cluster;
 use crate::stream::machine::Machine;
 use crate::stream::requests::{INFOS_PER_PAGE, NAMES_PER_PAGE, Page};
 
 /// Letters of a name that the server makes up.
 const NAME_LEN: usize = 8;
+
+/// A page of names; none at all are an empty list.
+#[derive(Serialize)]
+struct Names<'a> {
+    consumers: &'a [String],
+}
+
+/// A page of consumers.
+#[derive(Serialize)]
+struct List {
+    consumers: Vec<Info<Cluster>>,
+}
+
+/// What only the answer to `CONSUMER.RESET` says.
+#[derive(Serialize)]
+struct Reset {
+    reset_seq: u64,
+}
 
 fn no_consumer() -> ApiError {
     ApiError::of(&table::CONSUMER_NOT_FOUND)
@@ -99,21 +121,22 @@ async fn put(context: &Context<'_>, stream: &str, request: CreateRequest) -> Ans
         let (name, config) = match put {
             Err(error) => return drop(tell.send(Err(error))),
             Ok((name, Put::Same(_))) => {
-                let shown = view::consumer(replica, &name, version, None);
-                return drop(tell.send(shown.ok_or_else(no_consumer)));
+                return drop(tell.send(shown(replica, &name, version)));
             }
             Ok((name, Put::Create(config) | Put::Update(config))) => (name, config),
         };
         let shown_name = name.clone();
         let then = move |replica: &mut Replica, put: Result<bool, ApiError>| {
-            let shown = put.and_then(|_| {
-                view::consumer(replica, &shown_name, version, None).ok_or_else(no_consumer)
-            });
-            let _ = tell.send(shown);
+            let _ = tell.send(put.and_then(|_| shown(replica, &shown_name, version)));
         };
         consumers::put(replica, name, config, Box::new(then));
     });
     wait(&handle, call, told).await
+}
+
+fn shown(replica: &mut Replica, name: &str, version: &str) -> Answer {
+    let info = info::consumer_with_version(replica, name, version);
+    Ok(Fields::of(&info.ok_or_else(no_consumer)?))
 }
 
 /// What is to be done, with the consumer's name.
@@ -187,9 +210,8 @@ pub fn names(context: &Context<'_>, stream: &str) -> Answer {
     let handle = find(context, stream)?;
     let names = handle.consumer_names();
     let page = Page::new(names.len(), request.offset, NAMES_PER_PAGE);
-    let mut answer = fields(&page);
-    answer.insert("consumers".to_owned(), json!(names[page.range()]));
-    Ok(answer)
+    let consumers = &names[page.range()];
+    Ok(Fields::of(&page).and(&Names { consumers }))
 }
 
 /// `CONSUMER.LIST`
@@ -198,17 +220,14 @@ pub async fn list(context: &Context<'_>, stream: &str) -> Answer {
     let handle = find(context, stream)?;
     let names = handle.consumer_names();
     let page = Page::new(names.len(), request.offset, INFOS_PER_PAGE);
-    let version = context.jetstream.options.version;
-    let shown = handle
+    let consumers = handle
         .read(move |replica| {
-            let shown = names[page.range()].iter();
-            let shown = shown.filter_map(|name| view::consumer(replica, name, version, None));
-            shown.map(Value::Object).collect::<Vec<_>>()
+            let names = names[page.range()].iter();
+            let shown = names.filter_map(|name| info::consumer(replica, name));
+            shown.collect()
         })
         .await?;
-    let mut answer = fields(&page);
-    answer.insert("consumers".to_owned(), shown.into());
-    Ok(answer)
+    Ok(Fields::of(&page).and(&List { consumers }))
 }
 
 /// `CONSUMER.INFO`
@@ -216,12 +235,11 @@ pub async fn info(context: &Context<'_>, stream: &str, name: &str) -> Answer {
     context.expect_no_body()?;
     let handle = find(context, stream)?;
     let version = context.jetstream.options.version;
-    let leader = context.jetstream.options.server_name.clone();
     let name = name.to_owned();
     let shown = handle
-        .read(move |replica| view::consumer(replica, &name, version, Some(&leader)))
+        .read(move |replica| info::consumer_with_version(replica, &name, version))
         .await?;
-    shown.ok_or_else(no_consumer)
+    Ok(Fields::of(&shown.ok_or_else(no_consumer)?))
 }
 
 /// `CONSUMER.DELETE`
@@ -255,7 +273,7 @@ pub async fn pause(context: &Context<'_>, stream: &str, name: &str) -> Answer {
     tell_pause(&handle, name, paused, until.map(Timestamp::to_rfc3339));
     let left = until.filter(|_| paused).map(|until| until.since(now));
     let left = left.and_then(|left| i64::try_from(left.as_nanos()).ok());
-    Ok(fields(&PauseAnswer {
+    Ok(Fields::of(&PauseAnswer {
         paused,
         pause_until: request.pause_until,
         pause_remaining: left.unwrap_or(0),
@@ -292,12 +310,12 @@ pub async fn reset(context: &Context<'_>, stream: &str, name: &str) -> Answer {
                 let (consumer, _) = machine.consumer_and_store(&owned)?;
                 Some(consumer.cursor().next().0)
             });
-            Some((view::consumer(replica, &owned, version, None)?, next?))
+            let info = info::consumer_with_version(replica, &owned, version)?;
+            Some((info, next?))
         })
         .await?;
-    let (mut shown, next): (Map<String, Value>, u64) = shown.ok_or_else(no_consumer)?;
-    shown.insert("reset_seq".to_owned(), next.into());
-    Ok(shown)
+    let (info, reset_seq) = shown.ok_or_else(no_consumer)?;
+    Ok(Fields::of(&info).and(&Reset { reset_seq }))
 }
 
 /// Whether a consumer may go to a sequence, by its deliver policy.
@@ -334,6 +352,7 @@ async fn may_reset(handle: &Arc<StreamHandle>, name: &str, seq: Seq) -> Result<(
 /// `CONSUMER.UNPIN`: no consumer pins a client in this release.
 pub async fn unpin(context: &Context<'_>, stream: &str, name: &str) -> Answer {
     let handle = find(context, stream)?;
+    UnpinRequest::from_request(context.body())?;
     match handle.has_consumer(name) {
         true => Err(ApiError::of(&table::CONSUMER_INVALID_PRIORITY_GROUP)),
         false => Err(no_consumer()),
@@ -358,7 +377,7 @@ async fn command(
             &name,
             command,
             Box::new(move |_| {
-                let _ = tell.send(Ok(Map::new()));
+                let _ = tell.send(Ok(Fields::default()));
             }),
         );
     });

@@ -12,17 +12,17 @@
 //! Absent: pull requests and direct reads, which go past it.
 
 pub mod account;
+pub mod answer;
 pub mod consumer;
 pub mod message;
 pub mod purge;
 pub mod stream;
-pub mod view;
 
 use std::sync::Arc;
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 
+use self::answer::Answer;
 use super::JetStream;
 use super::account::AccountStreams;
 use super::subscriptions::Request;
@@ -41,9 +41,6 @@ pub struct Context<'a> {
     /// What it asks.
     pub request: &'a Request,
 }
-
-/// What a request is answered with.
-pub type Answer = Result<Map<String, Value>, ApiError>;
 
 /// An answer as text, and whether it is an error.
 pub struct Text {
@@ -97,24 +94,17 @@ pub async fn answer(context: &Context<'_>) -> Text {
             (kind, Err(error))
         }
     };
-    let is_error = answer.is_err();
-    let mut object = Map::new();
-    object.insert(
-        "type".to_owned(),
-        format!("io.nats.jetstream.api.v1.{kind}").into(),
-    );
-    match answer {
-        Ok(fields) => object.extend(fields),
-        Err(error) => {
-            object.insert("error".to_owned(), to_value(&error));
-            object.extend(view::empty(kind));
-        }
-    }
     Text {
-        json: Value::Object(object).to_string(),
-        is_error,
+        json: answer::text(kind, &answer),
+        is_error: answer.is_err(),
         is_audited: kind != "stream_msg_get_response",
     }
+}
+
+/// The answer to a request (what follows `$JS.API.`) that is not looked at.
+pub fn refusal(request: &str, error: ApiError) -> String {
+    let tokens: Vec<&str> = request.split('.').collect();
+    answer::text(kind_of(&tokens), &Err(error))
 }
 
 /// A level that is not there is refused.
@@ -180,7 +170,8 @@ fn kind_of(tokens: &[&str]) -> &'static str {
         ["STREAM", "NAMES"] => "stream_names_response",
         ["STREAM", "LIST"] => "stream_list_response",
         ["STREAM", "CREATE", _] => "stream_create_response",
-        ["STREAM", "UPDATE" | "CANCEL_MOVE", _] => "stream_update_response",
+        ["STREAM", "UPDATE", _] => "stream_update_response",
+        ["STREAM", "CANCEL_MOVE", _] => "stream_cancel_move_response",
         ["STREAM", "INFO", _] => "stream_info_response",
         ["STREAM", "DELETE", _] => "stream_delete_response",
         ["STREAM", "PURGE", _] => "stream_purge_response",
@@ -189,6 +180,7 @@ fn kind_of(tokens: &[&str]) -> &'static str {
         ["STREAM", "SNAPSHOT", _] => "stream_snapshot_response",
         ["STREAM", "RESTORE", _] => "stream_restore_response",
         ["STREAM", "LEADER", "STEPDOWN", _] => "stream_leader_stepdown_response",
+        ["STREAM", "PEER", "EVACUATE", _] => "stream_evacuate_peer_response",
         ["STREAM", "PEER", _, _] => "stream_remove_peer_response",
         ["CONSUMER", "CREATE", ..] | ["CONSUMER", "DURABLE", "CREATE", _, _] => {
             "consumer_create_response"
@@ -219,22 +211,4 @@ pub fn is_blank(body: &[u8]) -> bool {
     let body = body.trim_ascii();
     body.is_empty()
         || serde_json::from_slice::<Map<String, Value>>(body).is_ok_and(|map| map.is_empty())
-}
-
-/// Plain values always serialise.
-pub fn to_value(value: &impl Serialize) -> Value {
-    serde_json::to_value(value).unwrap_or_default()
-}
-
-/// The fields of a struct.
-pub fn fields(value: &impl Serialize) -> Map<String, Value> {
-    match to_value(value) {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
-}
-
-/// `{"success": true}`.
-pub fn success() -> Map<String, Value> {
-    Map::from_iter([("success".to_owned(), Value::Bool(true))])
 }

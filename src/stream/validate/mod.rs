@@ -117,7 +117,10 @@ pub fn is_same(a: &Config, b: &Config) -> bool {
 }
 
 /// Everything that does not depend on what there is under this name.
-fn check(
+///
+/// # Errors
+/// The API's answer.
+pub fn check(
     requested: Config,
     pedantic: bool,
     limits: &Limits,
