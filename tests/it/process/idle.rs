@@ -45,7 +45,11 @@ impl Streams {
 
     /// The body of the next message, which is for that subscription.
     fn receive(&mut self, sid: &str) -> String {
-        let line = self.client.line();
+        let mut line = self.client.line();
+        while line == "PING" {
+            self.client.send("PONG");
+            line = self.client.line();
+        }
         assert_eq!(line.split(' ').nth(2), Some(sid), "{line}");
         self.client.line()
     }
