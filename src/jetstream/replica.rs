@@ -46,12 +46,12 @@ use crate::stream::machine::Machine;
 use crate::stream::outcome::{Effect, Outcome};
 use crate::subject::transform::Transform;
 
-/// Entries under way at once: one is being synced while the next is gathered.
-pub const PROPOSALS_MAX: usize = 2;
+/// Entries under way at once: one is being synced while the next are gathered.
+pub const PROPOSALS_MAX: usize = 4;
 /// A smaller entry waits for the one under way: many would cost a sync each.
-const COMMANDS_WORTH_A_SYNC: usize = 64;
+const COMMANDS_WORTH_A_SYNC: usize = 256;
 /// As [`COMMANDS_WORTH_A_SYNC`], in bytes.
-const BYTES_WORTH_A_SYNC: usize = 64 * 1024;
+const BYTES_WORTH_A_SYNC: usize = 256 * 1024;
 /// Commands in one entry.
 const COMMANDS_MAX: usize = 4096;
 /// Bytes of messages in one entry.

@@ -225,6 +225,9 @@ struct DirectFile {
 impl DirectFile {
     /// Writes whole pages; false if the file system does not do that.
     fn write_pages(&self, mut offset: u64, bytes: &[u8]) -> io::Result<bool> {
+        if bytes.as_ptr().align_offset(DIRECT_BYTES) == 0 {
+            return taken(self.direct.write_all_at(bytes, offset));
+        }
         let mut memory = self.page_aligned.lock();
         for part in bytes.chunks(DIRECT_BYTES_MAX) {
             if memory.len() < part.len() + DIRECT_BYTES {
@@ -233,13 +236,21 @@ impl DirectFile {
             let start = memory.as_ptr().align_offset(DIRECT_BYTES);
             let aligned = &mut memory[start..][..part.len()];
             aligned.copy_from_slice(part);
-            match self.direct.write_all_at(aligned, offset) {
-                Ok(()) => offset += part.len() as u64,
-                Err(cause) if cause.kind() == io::ErrorKind::InvalidInput => return Ok(false),
-                Err(cause) => return Err(cause),
+            if !taken(self.direct.write_all_at(aligned, offset))? {
+                return Ok(false);
             }
+            offset += part.len() as u64;
         }
         Ok(true)
+    }
+}
+
+/// Whether a direct write was done, or refused because of being one.
+fn taken(written: io::Result<()>) -> io::Result<bool> {
+    match written {
+        Ok(()) => Ok(true),
+        Err(cause) if cause.kind() == io::ErrorKind::InvalidInput => Ok(false),
+        Err(cause) => Err(cause),
     }
 }
 

@@ -178,7 +178,11 @@ pub const fn capacity(bytes: u64) -> usize {
 /// Builds one batch after the other in one buffer.
 #[derive(Debug, Default)]
 pub struct Encoder {
+    /// The batch, from `start` on.
     buffer: Vec<u8>,
+    /// So that the batch begins where a page of memory does, as direct writes want it;
+    /// while the buffer grows this is by chance.
+    start: usize,
     first_records: Vec<u16>,
     records: u32,
     bytes: usize,
@@ -188,10 +192,18 @@ impl Encoder {
     /// Begins a batch.
     pub fn start(&mut self) {
         self.buffer.clear();
+        let start = self.buffer.as_ptr().align_offset(PAGE);
+        self.start = if start < PAGE { start } else { 0 };
+        self.buffer.resize(self.start, 0);
         self.first_records.clear();
         self.records = 0;
         self.bytes = 0;
         self.page(FIRST_CONTENT);
+    }
+
+    /// The bytes of its pages so far.
+    fn len(&self) -> usize {
+        self.buffer.len() - self.start
     }
 
     /// The length of the records so far.
@@ -207,7 +219,7 @@ impl Encoder {
     /// Adds a record; where its payload begins, from the beginning of the batch.
     pub fn push(&mut self, header: Header, payload: &[u8]) -> u64 {
         self.turn_page_if_full();
-        let place = self.buffer.len() % PAGE;
+        let place = self.len() % PAGE;
         if let Some(first) = self.first_records.last_mut().filter(|first| **first == 0) {
             *first = place as u16;
         }
@@ -225,7 +237,7 @@ impl Encoder {
         if !payload.is_empty() {
             self.turn_page_if_full();
         }
-        let position = self.buffer.len() as u64;
+        let position = self.len() as u64;
         self.put(payload);
         self.records += 1;
         self.bytes += RECORD + payload.len();
@@ -235,20 +247,20 @@ impl Encoder {
     /// Ends the batch: its pages, whole and stamped, and its hash.
     /// `head` brings everything but the counts.
     pub fn seal(&mut self, salt: u64, head: Head) -> (&[u8], BatchHash) {
-        self.buffer
-            .resize(self.buffer.len().next_multiple_of(PAGE), 0);
-        let pages = (self.buffer.len() / PAGE) as u32;
-        let place = &mut self.buffer[CONTENT..FIRST_CONTENT];
+        let len = self.len().next_multiple_of(PAGE);
+        self.buffer.resize(self.start + len, 0);
+        let batch = &mut self.buffer[self.start..];
+        let place = &mut batch[CONTENT..FIRST_CONTENT];
         place[..8].copy_from_slice(&MAGIC.to_le_bytes());
         place[8..10].copy_from_slice(&VERSION.to_le_bytes());
-        place[12..16].copy_from_slice(&pages.to_le_bytes());
+        place[12..16].copy_from_slice(&((len / PAGE) as u32).to_le_bytes());
         place[16..20].copy_from_slice(&self.records.to_le_bytes());
         place[20..24].copy_from_slice(&(self.bytes as u32).to_le_bytes());
         place[24..32].copy_from_slice(&head.durable.to_le_bytes());
         place[32..36].copy_from_slice(&head.previous.0.to_le_bytes());
         place[40..48].copy_from_slice(&head.oldest.to_le_bytes());
         let mut hash = BatchHash::default();
-        for (number, page) in self.buffer.chunks_exact_mut(PAGE).enumerate() {
+        for (number, page) in batch.chunks_exact_mut(PAGE).enumerate() {
             let stamp = Stamp {
                 salt,
                 seq: head.seq,
@@ -257,7 +269,7 @@ impl Encoder {
             let crc = page::seal(page, stamp, self.first_records[number]);
             hash = hash.with(crc);
         }
-        (&self.buffer, hash)
+        (&self.buffer[self.start..], hash)
     }
 
     fn page(&mut self, content: usize) {
@@ -266,7 +278,7 @@ impl Encoder {
     }
 
     fn turn_page_if_full(&mut self) {
-        if self.buffer.len().is_multiple_of(PAGE) {
+        if self.len().is_multiple_of(PAGE) {
             self.page(CONTENT);
         }
     }
@@ -274,7 +286,7 @@ impl Encoder {
     fn put(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             self.turn_page_if_full();
-            let room = PAGE - self.buffer.len() % PAGE;
+            let room = PAGE - self.len() % PAGE;
             let (now, later) = bytes.split_at(room.min(bytes.len()));
             self.buffer.extend_from_slice(now);
             bytes = later;
