@@ -7,9 +7,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::config::Config;
-use crate::api_error::ApiError;
 use crate::api_error::json::time::Time;
 use crate::api_error::json::{self, field};
+use crate::api_error::{ApiError, table};
 
 /// A consumer. `C` is what is shown about the servers that carry it, and a type of the
 /// stream's room.
@@ -133,6 +133,29 @@ impl ResetRequest {
     /// `invalid JSON: ...` (10025).
     pub fn from_request(body: &[u8]) -> Result<Self, ApiError> {
         json::parse(body, "JSApiConsumerResetRequest", false)
+    }
+}
+
+/// To take a client's pin.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UnpinRequest {
+    /// Of this priority group.
+    pub group: String,
+}
+
+impl UnpinRequest {
+    /// Reads a body. Unknown fields are no matter.
+    ///
+    /// # Errors
+    /// `invalid JSON: ...` (10025), also without a group.
+    pub fn from_request(body: &[u8]) -> Result<Self, ApiError> {
+        let request: Self = json::parse(body, "JSApiConsumerUnpinRequest", false)?;
+        if request.group.is_empty() {
+            let row = &table::INVALID_JSON;
+            return Err(ApiError::of(row).with("{err}", "consumer group not specified"));
+        }
+        Ok(request)
     }
 }
 

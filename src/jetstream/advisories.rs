@@ -35,8 +35,7 @@ pub enum Advisory {
         stream: String,
         consumer: String,
         paused: bool,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        pause_until: Option<String>,
+        pause_until: String,
     },
     /// A message was delivered as often as it may be.
     MaxDeliver {

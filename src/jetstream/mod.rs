@@ -18,6 +18,7 @@ pub mod account;
 pub mod acks;
 pub mod advisories;
 pub mod api;
+pub mod api_queue;
 pub mod consumer_inbox;
 pub mod consumers;
 pub mod delivery;
@@ -40,7 +41,6 @@ pub mod usage;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use self::account::AccountStreams;
@@ -55,12 +55,12 @@ use crate::clock;
 use crate::consumer;
 use crate::entropy::Random;
 use crate::nuid::Nuid;
+use crate::pubsub::accounts::Account;
 use crate::pubsub::internal;
 use crate::stream::command::Command;
 use crate::stream::config::{Config, Storage};
 use crate::stream::validate;
 use crate::stream::validate::limits::{Limits, Space};
-use crate::tasks;
 
 /// What the server tells JetStream.
 #[derive(Clone, Debug)]
@@ -162,21 +162,26 @@ impl JetStream {
         named.filter(is_missing).collect()
     }
 
-    /// Answers requests to the API until the last sender of them has gone. Where requests
-    /// are to be put, and the task.
-    pub fn answer_requests(self: &Arc<Self>) -> (Arc<Queue>, JoinHandle<()>) {
-        let (sender, mut requests) = mpsc::channel::<Request>(self.options.requests_max.max(1));
-        let queue: Arc<Queue> = Arc::new(move |request| sender.try_send(request).is_ok());
-        let jetstream = Arc::clone(self);
-        let task = tasks::spawn(async move {
-            while let Some(request) = requests.recv().await {
-                let jetstream = Arc::clone(&jetstream);
-                // Each on its own: a read of a busy stream must not hold up the others. The
-                // queue bounds how many there are.
-                tasks::spawn(async move { jetstream.answer(&request).await });
+    /// Answers requests to the API until the last one who could ask has gone; `system` hears
+    /// of those for which there was no room. Where requests are to be put, and the task.
+    pub fn answer_requests(
+        self: &Arc<Self>,
+        system: Option<Arc<Account>>,
+    ) -> (Arc<Queue>, JoinHandle<()>) {
+        let (answering, telling) = (Arc::clone(self), Arc::clone(self));
+        let answer = move |request: Request| {
+            let jetstream = Arc::clone(&answering);
+            async move { jetstream.answer(&request).await }
+        };
+        let tell = move |dropped| {
+            let server = telling.options.server_name.clone();
+            tracing::warn!(dropped, "too many requests to the JetStream API");
+            if let Some(system) = &system {
+                let advisory = Advisory::ApiLimitReached { server, dropped };
+                advisory.publish(system, &mut telling.ids.lock(), clock::now(), None);
             }
-        });
-        (queue, task)
+        };
+        api_queue::start(self.options.requests_max, answer, tell)
     }
 
     async fn answer(self: &Arc<Self>, request: &Request) {
@@ -188,7 +193,9 @@ impl JetStream {
             site: &site,
             request,
         };
-        let text = api::answer(&context).await;
+        let Some(text) = api::answer(&context).await else {
+            return;
+        };
         site.usage.note_request(text.is_error);
         if text.is_audited {
             self.audit(&site, request, &text.json);

@@ -116,7 +116,16 @@ pub struct Replica {
     is_ticking: bool,
     /// Why nothing is stored at present, by the limits of account and server.
     full: Option<ApiError>,
-    stopping: bool,
+    stopping: Option<End>,
+}
+
+/// Why a replica ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The stream is no more.
+    Deleted,
+    /// It goes on after the next start.
+    Shutdown,
 }
 
 /// The configuration as the hot path wants it.
@@ -179,7 +188,7 @@ impl Replica {
             text: Vec::new(),
             batch: Batch::default(),
             in_flight: FuturesOrdered::new(),
-            stopping: false,
+            stopping: None,
         }
     }
 
@@ -274,8 +283,8 @@ impl Replica {
     }
 
     /// Ends the task after this turn.
-    pub fn stop(&mut self) {
-        self.stopping = true;
+    pub fn stop(&mut self, why: End) {
+        self.stopping = Some(why);
     }
 
     /// Lives until it is stopped.
@@ -303,11 +312,12 @@ impl Replica {
             }
             timers::on_time(&mut self, now);
             self.turn(now);
-            if self.stopping {
+            if self.stopping.is_some() {
                 break;
             }
         }
-        super::origin::end(&mut self);
+        let stay = (self.stopping == Some(End::Deleted)).then_some(&[][..]);
+        super::origin::end(&mut self, stay);
         handle.mailbox.close();
         self.group.stop().await;
     }
@@ -398,9 +408,9 @@ impl Replica {
             Effect::Republish(stored) => republish::publish(self, &stored),
             Effect::Terminated {
                 consumer,
-                seq,
+                delivery,
                 cause,
-            } => super::delivery::on_terminated(self, &consumer, seq, cause),
+            } => super::delivery::on_terminated(self, &consumer, &delivery, cause),
         }
     }
 

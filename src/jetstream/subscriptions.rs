@@ -37,7 +37,7 @@ pub struct Request {
     pub client: String,
 }
 
-/// Takes requests to the API; false: there is no room, the request is dropped.
+/// Takes requests to the API; false: nobody is there any more.
 pub type Queue = dyn Fn(Request) -> bool + Send + Sync;
 
 /// Subscribes an account to everything under `$JS` that is for its streams.
@@ -85,6 +85,8 @@ fn take(site: &AccountStreams, api: &Queue, message: &Message<'_>, batch: &Batch
         Target::Pull { stream, consumer } => {
             push(site, stream, Some(consumer), Purpose::Pull, message)
         }
+        // Who acknowledges what needs none is told that nobody listens.
+        Target::Ack { stream, consumer } if !takes_acks(site, stream, consumer) => false,
         Target::Ack { stream, consumer } => {
             push(site, stream, Some(consumer), Purpose::Ack, message)
         }
@@ -115,6 +117,11 @@ fn push(
     // What finds no room is lost; its sender asks, or acknowledges, again in time.
     let _ = stream.mailbox.push(purpose, message);
     true
+}
+
+fn takes_acks(site: &AccountStreams, stream: &[u8], consumer: &[u8]) -> bool {
+    let consumer = std::str::from_utf8(consumer);
+    find(site, stream).is_some_and(|stream| consumer.is_ok_and(|name| stream.takes_acks(name)))
 }
 
 fn find(site: &AccountStreams, name: &[u8]) -> Option<Arc<StreamHandle>> {

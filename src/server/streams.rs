@@ -95,6 +95,7 @@ pub(super) async fn start(
     options: &Options,
     identity: &Identity,
     accounts: &Accounts,
+    system: Option<Arc<Account>>,
 ) -> Result<Option<Started>, StreamsError> {
     let settings = &options.jetstream;
     if !settings.enabled {
@@ -171,7 +172,7 @@ pub(super) async fn start(
         streams,
         meta,
     );
-    let (queue, task) = jetstream.answer_requests();
+    let (queue, task) = jetstream.answer_requests(system);
     for (name, limits) in accounts_with_streams(options) {
         let Some(account) = accounts.get(&name) else {
             continue;

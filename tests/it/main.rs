@@ -18,5 +18,6 @@ mod monitor_system;
 mod monitor_world;
 mod process;
 mod secrets;
+mod streams_api;
 mod tls;
 mod wire;

@@ -7,7 +7,8 @@
 //!   Request ─► route ─► level ─► handler ─► validate ─► meta, StreamHandle ─► Answer
 //! ```
 //!
-//! Invariants: every request under `$JS.API.` gets one answer, also an unknown one;
+//! Invariants: every request under `$JS.API.` that the table knows gets one answer; any
+//! other gets none, for somebody else may answer it;
 //! success and error carry the same `type`; what is validated here is committed after.
 //! Absent: pull requests and direct reads, which go past it.
 
@@ -29,6 +30,8 @@ use super::subscriptions::Request;
 use crate::api_error::{ApiError, table};
 use crate::protocol::headers;
 
+/// The type of answers to requests that are none.
+const UNKNOWN: &str = "system_response";
 /// Demands a level of the API.
 const REQUIRED_LEVEL: &[u8] = b"Nats-Required-Api-Level";
 
@@ -86,10 +89,13 @@ impl Context<'_> {
     }
 }
 
-/// Answers one request.
-pub async fn answer(context: &Context<'_>) -> Text {
+/// Answers one request; none if nobody here knows what it is.
+pub async fn answer(context: &Context<'_>) -> Option<Text> {
     let rest = context.request.subject.strip_prefix("$JS.API.");
     let tokens: Vec<&str> = rest.unwrap_or_default().split('.').collect();
+    if kind_of(&tokens) == UNKNOWN {
+        return None;
+    }
     let (kind, answer) = match demand(context) {
         Ok(()) => route(context, &tokens).await,
         Err(error) => {
@@ -110,11 +116,11 @@ pub async fn answer(context: &Context<'_>) -> Text {
             object.extend(view::empty(kind));
         }
     }
-    Text {
+    Some(Text {
         json: Value::Object(object).to_string(),
         is_error,
-        is_audited: kind != "stream_msg_get_response",
-    }
+        is_audited: kind != "consumer_reset_response",
+    })
 }
 
 /// A level that is not there is refused.
@@ -201,7 +207,7 @@ fn kind_of(tokens: &[&str]) -> &'static str {
         ["CONSUMER", "RESET", _, _] => "consumer_reset_response",
         ["CONSUMER", "UNPIN", _, _] => "consumer_unpin_response",
         ["CONSUMER", "LEADER", "STEPDOWN", _, _] => "consumer_leader_stepdown_response",
-        _ => "system_response",
+        _ => UNKNOWN,
     }
 }
 

@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 
 use super::{fields, to_value};
 use crate::clock::{self, Timestamp};
-use crate::consumer::config::Config as ConsumerConfig;
+use crate::consumer::config::{Config as ConsumerConfig, PriorityPolicy};
+use crate::consumer::info::PauseAnswer;
 use crate::consumer::metadata;
 use crate::jetstream::replica::Replica;
 use crate::store::State;
@@ -19,7 +20,7 @@ use crate::stream::requests::SUBJECTS_PER_PAGE;
 use crate::subject::filters::Filters;
 
 /// The time of nothing.
-const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
+pub const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
 
 /// How much of a stream is shown.
 #[derive(Clone, Debug, Default)]
@@ -86,7 +87,7 @@ pub fn stream(
     if let Some(leader) = &details.leader {
         shown.insert("cluster".to_owned(), json!({ "leader": leader }));
     }
-    crate::jetstream::origin::show(replica, &mut shown);
+    crate::jetstream::origin::shown::show(replica, &mut shown);
     shown.insert("ts".to_owned(), clock::now().to_rfc3339().into());
     (shown, total)
 }
@@ -164,6 +165,7 @@ pub fn consumer(
         .dispatcher(name)
         .map_or((0, false), |d| (d.num_waiting(), d.is_push_bound()));
     let stream = replica.handle.name.to_string();
+    let mut groups = None;
     let mut shown = replica.group.with(|machine| {
         let (consumer, _) = machine.consumer_and_store(name)?;
         let position = |position: crate::consumer::state::Position| {
@@ -205,6 +207,12 @@ pub fn consumer(
         if is_bound {
             shown.insert("push_bound".to_owned(), true.into());
         }
+        if config.priority_policy != PriorityPolicy::None
+            && let Some(group) = config.priority_groups.first()
+        {
+            let group = json!([{ "group": group, "pinned_ts": ZERO_TIME }]);
+            groups = Some(group);
+        }
         if let Some(until) = consumer.paused_until().filter(|until| *until > now) {
             shown.insert("paused".to_owned(), true.into());
             let left = u64::try_from(until.since(now).as_nanos()).unwrap_or(u64::MAX);
@@ -213,6 +221,9 @@ pub fn consumer(
         Some(shown)
     })?;
     shown.insert("ts".to_owned(), now.to_rfc3339().into());
+    if let Some(groups) = groups {
+        shown.insert("priority_groups".to_owned(), groups);
+    }
     Some(shown)
 }
 
@@ -223,8 +234,12 @@ pub fn empty(kind: &str) -> Map<String, Value> {
             fields(&json!({ "total": 0, "offset": 0, "limit": 0, "streams": null }))
         }
         "consumer_names_response" | "consumer_list_response" => {
-            fields(&json!({ "total": 0, "offset": 0, "limit": 0, "consumers": null }))
+            fields(&json!({ "total": 0, "offset": 0, "limit": 0, "consumers": [] }))
         }
+        "stream_info_response" => fields(&json!({ "total": 0, "offset": 0, "limit": 0 })),
+        "stream_purge_response" => fields(&json!({ "purged": 0 })),
+        "consumer_pause_response" => fields(&PauseAnswer::default()),
+        "consumer_reset_response" => fields(&json!({ "reset_seq": 0 })),
         _ => Map::new(),
     }
 }
