@@ -23,7 +23,8 @@ fn start(dir: &tempfile::TempDir) -> World {
 
 fn ask(client: &mut Client, what: &str, body: &Value) -> Value {
     let answer = client.request(&format!("$JS.API.{what}"), &body.to_string());
-    serde_json::from_str(&answer.body).unwrap_or_else(|e| panic!("{what}: {e}: {}", answer.body))
+    serde_json::from_slice(&answer.body)
+        .unwrap_or_else(|e| panic!("{what}: {e}: {:?}", answer.body))
 }
 
 fn make(client: &mut Client, config: &Value) {
@@ -51,7 +52,7 @@ fn requests_without_room_are_told_to_the_system_account() {
         system.flush();
         system.arrived().into_iter().next()
     });
-    let told: Value = serde_json::from_str(&told.body).expect("JSON");
+    let told: Value = serde_json::from_slice(&told.body).expect("JSON");
     assert_eq!(
         told["type"],
         "io.nats.jetstream.advisory.v1.api_limit_reached"
