@@ -90,6 +90,9 @@ struct Link {
     consumer_seq: Option<u64>,
     acks: bool,
     heard_at: Timestamp,
+    /// What is to come first: it was delivered over another link. What comes instead was
+    /// on its way when this one began.
+    again: Option<Seq>,
     /// The last sequence there that was proposed.
     last: Option<Seq>,
     /// Copies proposed and applied so far.
@@ -310,6 +313,7 @@ fn connect(replica: &mut Replica, now: Timestamp, index: usize) {
         consumer_seq: (!acks).then_some(0),
         acks,
         heard_at: now,
+        again: None,
         last: None,
         proposed: 0,
         applied: 0,
@@ -317,12 +321,15 @@ fn connect(replica: &mut Replica, now: Timestamp, index: usize) {
     });
     let name = consumer.clone();
     let made = Box::new(move |there: &mut Replica, put: Result<bool, ApiError>| {
-        let pending = there.group.with(|machine| {
+        let begins = there.group.with(|machine| {
             let found = machine.consumer_and_store(&name);
-            found.map_or(0, |(consumer, _)| consumer.num_pending())
+            found.map_or((0, None), |(consumer, _)| {
+                let mut unsettled = consumer.state().pending().keys();
+                (consumer.num_pending(), unsettled.next().copied())
+            })
         });
         own.mailbox.call(Box::new(move |replica: &mut Replica| {
-            on_connected(replica, &name, put.map(|_| pending));
+            on_connected(replica, &name, put.map(|_| begins));
         }));
     });
     let asked = stream.mailbox.call(Box::new(move |there: &mut Replica| {
@@ -333,14 +340,19 @@ fn connect(replica: &mut Replica, now: Timestamp, index: usize) {
     }
 }
 
-fn on_connected(replica: &mut Replica, consumer: &str, put: Result<u64, ApiError>) {
+/// The consumer is there: so many messages are new to it, and from that one on some were
+/// delivered before and come again. Nothing it sends comes before this.
+fn on_connected(replica: &mut Replica, consumer: &str, put: Result<(u64, Option<Seq>), ApiError>) {
     let now = clock::now();
     let Some(index) = feed_of(replica, |link| link.consumer == consumer) else {
         return;
     };
     match put {
-        Ok(pending) => {
+        Ok((pending, again)) => {
             if let Some(feed) = feed_mut(replica, index) {
+                if let Some(link) = &mut feed.link {
+                    link.again = again.filter(|_| link.acks);
+                }
                 feed.lag = pending;
                 feed.active_at = Some(now);
                 // What was refused before may be refused again.
@@ -400,7 +412,8 @@ pub fn on_copy(replica: &mut Replica, now: Timestamp, incoming: Incoming) {
     let Some(link) = &mut feed.link else { return };
     link.heard_at = now;
     let follows = |last: u64| ack.consumer_seq == last + 1;
-    if !link.consumer_seq.is_none_or(follows) {
+    let skips = |again: Seq| link.last.is_none() && ack.stream_seq > again;
+    if !link.consumer_seq.is_none_or(follows) || link.again.is_some_and(skips) {
         tracing::debug!(
             stream = &*own_name,
             origin = feed.source.name,
