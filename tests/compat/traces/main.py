@@ -45,7 +45,7 @@ import tempfile
 import time
 import urllib.request
 
-from player import Player, relaxed
+from player import IMPATIENCE, PATIENCE, Player, relaxed
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
@@ -178,6 +178,8 @@ def play(address, user, scenario, recording, quit_server):
             if not line or line.startswith("#"):
                 answered.append([])
                 continue
+            is_silent = "  = <no answer>" in (theirs if ours is None else ours)
+            player.patience = IMPATIENCE if is_silent or recording else PATIENCE
             answers, at_least = step(player, line.split(), line)
             if line.split()[0] not in ("wait", "quit"):
                 player.round_trip()

@@ -16,7 +16,9 @@ import time
 # expected has already come.
 QUIET_RECORDING, QUIET_PLAYING = 0.35, 0.06
 # How long anything expected may take.
-PATIENCE = 4.0
+PATIENCE = 10.0
+# The same, for an answer that is not to come.
+IMPATIENCE = 3.0
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 ACK = re.compile(r"\$JS\.ACK\.([^.]+)\.([^.]+)\.(\d+)\.(\d+)\.(\d+)\.\d+\.(\d+)")
@@ -104,6 +106,7 @@ class Player:
         self.socket = socket.create_connection(address)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.recording, self.quit_server = recording, quit_server
+        self.patience = IMPATIENCE if recording else PATIENCE
         self.buffer, self.aliases, self.sids = b"", {}, {}
         self.got, self.delivered, self.flow = [], [], []
         self.inboxes, self.pongs, self.is_closed = 0, 0, False
@@ -233,7 +236,7 @@ class Player:
         alias = f"?{self.inboxes}"
         inbox = self.inbox(alias)
         self.publish(subject, inbox, body, headers)
-        by = time.monotonic() + PATIENCE
+        by = time.monotonic() + self.patience
         while time.monotonic() < by and not self.is_closed:
             for index, (name, text) in enumerate(self.got):
                 if name == alias:
