@@ -10,7 +10,7 @@ OUT     ?= dist/natter
 IMAGE   ?= natter:latest
 ARGS    ?=
 
-.PHONY: help run test compat bench soak static image fmt lint docs
+.PHONY: help run test compat bench soak kills static image fmt lint docs
 
 help:            ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -29,6 +29,9 @@ bench:           ## our server against nats-server, alternately (ARGS="--quick":
 
 soak:            ## connections, slow consumers and subscriptions that come and go
 	python3 tests/bench/soak.py $(ARGS)
+
+kills:           ## kill -9 under load, 200 times (NATTER_KILLS=n, NATTER_SEED=n, NATTER_SERVER=path)
+	NATTER_KILLS=$(or $(NATTER_KILLS),200) $(CARGO) test --locked --test it process::kill -- --nocapture
 
 static:          ## one static binary, in dist/natter (OUT=...)
 	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --locked --profile $(PROFILE) --target $(HOST) --bin natter

@@ -54,8 +54,14 @@ pub trait StateMachine: Send + 'static {
     /// copies small state and holds on to files. The slow half is [`Checkpoint::complete`].
     ///
     /// # Errors
-    /// As [`StateMachine::apply`].
+    /// As [`StateMachine::apply`]; if it is only for want of room, the machine is as before
+    /// and goes on without.
     fn checkpoint(&mut self, position: Bytes) -> Result<Box<dyn Checkpoint>, MachineError>;
+
+    /// Another checkpoint would free room on the disk though nothing was applied since.
+    fn wants_checkpoint(&self) -> bool {
+        false
+    }
 }
 
 /// The slow half of a checkpoint: runs on a thread that may block, while the machine goes on.

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::config::Config;
+use super::validate::rules::is_group_name;
 use crate::api_error::json::time::Time;
 use crate::api_error::json::{self, field};
 use crate::api_error::{ApiError, table};
@@ -136,11 +137,11 @@ impl ResetRequest {
     }
 }
 
-/// To take a client's pin.
+/// To take a priority group from who holds it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct UnpinRequest {
-    /// Of this priority group.
+    /// The group.
     pub group: String,
 }
 
@@ -148,14 +149,18 @@ impl UnpinRequest {
     /// Reads a body. Unknown fields are no matter.
     ///
     /// # Errors
-    /// `invalid JSON: ...` (10025), also without a group.
+    /// `invalid JSON: ...` (10025), also without a group; a name that is none (10162).
     pub fn from_request(body: &[u8]) -> Result<Self, ApiError> {
-        let request: Self = json::parse(body, "JSApiConsumerUnpinRequest", false)?;
-        if request.group.is_empty() {
-            let row = &table::INVALID_JSON;
-            return Err(ApiError::of(row).with("{err}", "consumer group not specified"));
+        let invalid = |text| ApiError::of(&table::INVALID_JSON).with("{err}", text);
+        if body.is_empty() {
+            return Err(invalid("unexpected end of JSON input"));
         }
-        Ok(request)
+        let request: Self = json::parse(body, "JSApiConsumerUnpinRequest", false)?;
+        match request.group.as_str() {
+            "" => Err(invalid("consumer group not specified")),
+            group if is_group_name(group) => Ok(request),
+            _ => Err(ApiError::of(&table::CONSUMER_INVALID_GROUP_NAME)),
+        }
     }
 }
 
@@ -218,5 +223,10 @@ mod tests {
             2
         );
         assert!(PageRequest::from_request(br#"{"x":1}"#, true).is_err());
+        let unpin = |body: &str| UnpinRequest::from_request(body.as_bytes());
+        assert_eq!(unpin(r#"{"group":"g","x":1}"#).unwrap().group, "g");
+        for (body, err_code) in [("", 10025), ("{}", 10025), (r#"{"group":"a b"}"#, 10162)] {
+            assert_eq!(unpin(body).unwrap_err().err_code, err_code, "{body}");
+        }
     }
 }

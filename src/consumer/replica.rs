@@ -11,8 +11,10 @@
 use super::command::Command;
 use super::config::{AckPolicy, Config};
 use super::cursor::{self, Cursor};
+use super::metadata;
 use super::outcome::{Delivery, Kind, Outcome};
 use super::state::{State, Wait};
+use super::validate::normalise::required_level;
 use crate::clock::Timestamp;
 use crate::state_machine::DecodeError;
 use crate::store::MsgStore;
@@ -345,6 +347,8 @@ impl Consumer {
 
     fn pause(&mut self, until: Option<Timestamp>) -> Outcome {
         self.config.pause_until = until.map(Timestamp::to_rfc3339);
+        let level = required_level(&self.config);
+        metadata::set_required_level(&mut self.config.metadata, level);
         let changed = self.paused_until != until;
         self.paused_until = until;
         Outcome {

@@ -13,6 +13,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use twox_hash::XxHash3_128;
+
 use super::format::{self, BLOCK_HEADER};
 use crate::clock::Timestamp;
 use crate::store::message::Seq;
@@ -25,8 +27,25 @@ pub const RECORDS_MAX: u64 = 1 << 20;
 /// The most sequences between the first and the last record of a block.
 const SPAN_MAX: u64 = 1 << 32;
 
-/// The SHA-256 of a sealed block's file.
-pub type Hash = [u8; 32];
+/// The XXH3 of a sealed block's file, 128 bits: tells what rotted, proves nothing against
+/// somebody who wants it to match.
+pub type Hash = [u8; 16];
+
+/// Computes a [`Hash`] of bytes that come one after the other.
+#[derive(Default)]
+pub struct Hasher(XxHash3_128);
+
+impl Hasher {
+    /// Takes the next bytes of the file.
+    pub fn write(&mut self, bytes: &[u8]) {
+        self.0.write(bytes);
+    }
+
+    /// The hash of all bytes taken.
+    pub fn finish(&self) -> Hash {
+        self.0.finish_128().to_be_bytes()
+    }
+}
 
 /// One block.
 pub struct Block {
@@ -49,6 +68,8 @@ pub struct Block {
     pub lost_bytes: u64,
     /// A message is to be wiped out at the next checkpoint.
     pub wants_erasing: bool,
+    /// The end of a sealed block that found no room on the disk yet.
+    pub unwritten: Vec<u8>,
 }
 
 /// What is known of a block without its file.
@@ -121,6 +142,7 @@ impl Block {
             holes: Vec::new(),
             lost_bytes: 0,
             wants_erasing: false,
+            unwritten: Vec::new(),
         }
     }
 

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::FileStore;
-use super::block::{Block, Hash};
+use super::block::{Block, Hash, Hasher};
 use super::manifest::{self, Manifest};
 use crate::state_machine::{Checkpoint, MachineError};
 use crate::store::error::Error;
@@ -93,18 +93,30 @@ impl Progress {
 }
 
 impl FileStore {
+    /// Forgets what durable checkpoints have taken care of.
+    pub(super) fn forget_synced(&mut self) {
+        let progress = self.shared.progress.lock().clone();
+        self.retired.retain(|retired| !progress.frees(retired));
+        let synced = |dirty: &Dirty| dirty.captured.is_some_and(|by| by <= progress.completed);
+        self.dirty.retain(|dirty| !synced(dirty));
+    }
+
+    /// Files wait for the next checkpoint to go.
+    pub(super) fn is_retiring(&self) -> bool {
+        let progress = self.shared.progress.lock();
+        self.retired.iter().any(|retired| !progress.frees(retired))
+    }
+
     /// The quick half: writes the buffer out and notes what the manifest will say.
     pub(super) fn begin_checkpoint(
         &mut self,
         state: Vec<u8>,
     ) -> Result<Box<dyn Checkpoint>, Error> {
         self.compact()?;
-        self.flush()?;
+        self.write_out()?;
+        self.make_directory()?;
         self.buffer.shrink_to(0);
-        let progress = self.shared.progress.lock().clone();
-        self.retired.retain(|retired| !progress.frees(retired));
-        let synced = |dirty: &Dirty| dirty.captured.is_some_and(|by| by <= progress.completed);
-        self.dirty.retain(|dirty| !synced(dirty));
+        self.forget_synced();
         self.number += 1;
         for dirty in &mut self.dirty {
             dirty.captured = Some(self.number);
@@ -160,6 +172,9 @@ impl Checkpoint for Pending {
         if progress.failed {
             return Err(failed("complete a checkpoint", "a sync failed before"));
         }
+        if progress.completed == 0 {
+            self.sync_parent()?;
+        }
         if let Err(error) = self.sync_blocks() {
             shared.progress.lock().failed = true;
             return Err(error);
@@ -183,6 +198,15 @@ impl Pending {
             return Ok(());
         }
         self.sync_dir()
+    }
+
+    /// The first checkpoint also makes sure of the directory itself.
+    fn sync_parent(&self) -> Result<(), MachineError> {
+        let synced = match self.dir.parent() {
+            Some(parent) => self.vfs.sync_dir(parent),
+            None => Ok(()),
+        };
+        synced.map_err(error("sync the directory of all streams"))
     }
 
     fn sync_dir(&self) -> Result<(), MachineError> {
@@ -260,8 +284,9 @@ pub(super) fn hash_file(
     if content.len() as u64 != block.facts.len {
         return Ok(None);
     }
-    let digest = ring::digest::digest(&ring::digest::SHA256, &content);
-    Ok(digest.as_ref().try_into().ok())
+    let mut hasher = Hasher::default();
+    hasher.write(&content);
+    Ok(Some(hasher.finish()))
 }
 
 fn error(what: &'static str) -> impl Fn(vfs::Error) -> MachineError {

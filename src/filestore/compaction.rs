@@ -23,8 +23,16 @@ const COMPACTED_MAX: usize = 2;
 const GAIN_MIN: u64 = 64 * 1024;
 
 impl FileStore {
-    /// Writes blocks anew that need it.
+    /// Writes blocks anew that need it, as far as there is room: it is tried again with
+    /// the next checkpoint.
     pub(super) fn compact(&mut self) -> Result<(), Error> {
+        match self.try_compact() {
+            Err(error) if vfs::is_full(&error) => Ok(()),
+            compacted => compacted,
+        }
+    }
+
+    fn try_compact(&mut self) -> Result<(), Error> {
         let mut compacted = 0;
         for at in 0..self.blocks.len() {
             let block = &self.blocks[at];
@@ -47,7 +55,13 @@ impl FileStore {
         self.flush()?;
         for _ in 0..3 {
             self.look_through(at)?;
-            if self.try_rewrite(at)? {
+            let facts = &self.blocks[at].facts;
+            let name = block::name(facts.base, facts.generation + 1);
+            let rewritten = self.try_rewrite(at).inspect_err(|_| {
+                // What was begun takes up room; if it stays, the next start removes it.
+                let _ = self.vfs.remove(&self.dir.join(name));
+            });
+            if rewritten? {
                 return Ok(());
             }
             self.blocks[at].marks = None;
@@ -115,7 +129,11 @@ impl FileStore {
             holes: Vec::new(),
             lost_bytes,
             wants_erasing: false,
+            unwritten: Vec::new(),
         };
+        if at + 1 == self.blocks.len() {
+            self.hasher = None;
+        }
         let old = std::mem::replace(&mut self.blocks[at], new);
         self.retire(&old);
         Ok(true)

@@ -83,17 +83,23 @@ impl FileStore {
         Ok(())
     }
 
-    /// All bytes of a block's file that count, as far as they are there.
+    /// All bytes of a block that count, as far as they are there.
     pub(super) fn block_bytes(&mut self, at: usize) -> Result<Vec<u8>, Error> {
         if self.blocks[at].is_missing {
             return Ok(Vec::new());
         }
-        let file = self.file(at)?;
-        let len = file.len().map_err(disk("look at a block"))?;
-        let len = len.min(self.blocks[at].facts.len);
-        let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
-        let read = file.read_at(0, &mut bytes).map_err(disk("read a block"))?;
-        bytes.truncate(read);
+        let written = self.blocks[at].facts.len - self.unwritten(at).len() as u64;
+        let mut bytes = Vec::new();
+        if written > 0 {
+            let file = self.file(at)?;
+            let len = file.len().map_err(disk("look at a block"))?;
+            bytes.resize(usize::try_from(len.min(written)).unwrap_or(0), 0);
+            let read = file.read_at(0, &mut bytes).map_err(disk("read a block"))?;
+            bytes.truncate(read);
+        }
+        if bytes.len() as u64 == written {
+            bytes.extend_from_slice(self.unwritten(at));
+        }
         Ok(bytes)
     }
 

@@ -162,7 +162,7 @@ impl Manifest {
             };
             let hash = match take::<1>(bytes)? {
                 [0] => None,
-                [_] => Some(take::<32>(bytes)?),
+                [_] => Some(take::<16>(bytes)?),
             };
             blocks.push(Block::known(facts, hash));
         }
@@ -316,7 +316,7 @@ mod tests {
         manifest.lost.insert(9);
         let mut block = Block::new(Seq(5));
         block.appended(Seq(9), Timestamp::from_unix_nanos(8), 77, 50);
-        block.hash.set([7; 32]).unwrap();
+        block.hash.set([7; 16]).unwrap();
         manifest.blocks.push(block);
         manifest.blocks.push(Block::new(Seq(10)));
         manifest.machine = b"machine".to_vec();
@@ -328,7 +328,7 @@ mod tests {
         let content = manifest().encode();
         let decoded = Manifest::decode(&content).unwrap();
         assert_eq!(format!("{decoded:?}"), format!("{:?}", manifest()));
-        assert_eq!(decoded.blocks[0].hash.get(), Some(&[7; 32]));
+        assert_eq!(decoded.blocks[0].hash.get(), Some(&[7; 16]));
         for bit in 0..content.len() * 8 {
             let mut flipped = content.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);

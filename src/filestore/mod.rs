@@ -49,7 +49,7 @@ use crate::store::subjects::Subjects;
 use crate::store::{LastError, MsgStore, Removed, State, SubjectState};
 use crate::subject::filters::Filters;
 use crate::vfs::{self, File, Vfs};
-use block::Block;
+use block::{Block, Hasher};
 use checkpoint::{Dirty, Retired, Shared};
 use reader::{Go, Reader, Source, Walked};
 
@@ -109,6 +109,10 @@ pub struct FileStore {
     blocks: VecDeque<Block>,
     /// The end of the last block that is not in its file yet.
     buffer: Vec<u8>,
+    /// Of what the last block's file holds; none if that was not all written from here.
+    hasher: Option<Box<Hasher>>,
+    /// Sealed blocks may have an end that is not in their file yet.
+    holds_blocks: bool,
     reader: Reader,
     /// Where the message behind the one read last is.
     cursor: Cursor,
@@ -121,6 +125,9 @@ pub struct FileStore {
     /// Files this store uses no more.
     retired: Vec<Retired>,
     shared: Arc<Shared>,
+    /// The directory is made when there is something to write: most streams that are made
+    /// at once are empty for a while.
+    has_directory: bool,
     has_manifest: bool,
     /// Names of files that were found damaged.
     damaged: BTreeSet<String>,
@@ -157,23 +164,65 @@ impl FileStore {
         }
     }
 
-    /// Gives memory back that only makes things faster; for a stream at rest.
-    ///
-    /// # Errors
-    /// When the buffer cannot be written.
-    pub fn rest(&mut self) -> Result<(), Error> {
-        self.flush()?;
-        self.buffer = Vec::new();
-        self.reader.rest();
-        self.close_files();
+    /// Makes the store's directory, if there is none yet.
+    fn make_directory(&mut self) -> Result<(), Error> {
+        if !self.has_directory {
+            let made = self.vfs.create_dir_all(&self.dir);
+            made.map_err(disk("make the directory of a stream"))?;
+            self.has_directory = true;
+        }
         Ok(())
     }
 
-    /// Writes what was appended to its file.
+    /// Writes what was appended to its file. What finds no room stays in memory: the log
+    /// has it too, and whoever watches the disk sees to it that no more comes.
     fn flush(&mut self) -> Result<(), Error> {
-        if self.buffer.is_empty() {
+        match self.write_out() {
+            Err(error) if vfs::is_full(&error) => Ok(()),
+            written => written,
+        }
+    }
+
+    /// Writes what was appended to its file.
+    fn write_out(&mut self) -> Result<(), Error> {
+        let held = if self.holds_blocks {
+            self.blocks.len()
+        } else {
+            0
+        };
+        for at in 0..held {
+            if self.blocks[at].unwritten.is_empty() {
+                continue;
+            }
+            let bytes = std::mem::take(&mut self.blocks[at].unwritten);
+            let written = self.write_end(at, &bytes);
+            if written.is_err() {
+                self.blocks[at].unwritten = bytes;
+            }
+            written?;
+        }
+        self.holds_blocks = false;
+        let Some(last) = self.blocks.len().checked_sub(1) else {
+            return Ok(());
+        };
+        let buffer = std::mem::take(&mut self.buffer);
+        let written = self.write_end(last, &buffer);
+        self.buffer = buffer;
+        if written.is_ok() {
+            if let Some(hasher) = &mut self.hasher {
+                hasher.write(&self.buffer);
+            }
+            self.buffer.clear();
+        }
+        written
+    }
+
+    /// Writes the end of a block to its file.
+    fn write_end(&mut self, at: usize, bytes: &[u8]) -> Result<(), Error> {
+        if bytes.is_empty() {
             return Ok(());
         }
+        self.make_directory()?;
         if !self.has_manifest {
             // Tells at the next start that blocks without a checkpoint are no riddle: the
             // log has them. Not synced: without it they are moved aside, not deleted.
@@ -184,16 +233,20 @@ impl FileStore {
             written.map_err(disk("write the first manifest"))?;
             self.has_manifest = true;
         }
-        let Some(last) = self.blocks.len().checked_sub(1) else {
-            return Ok(());
-        };
-        let file = self.file(last)?;
-        let start = self.blocks[last].facts.len - self.buffer.len() as u64;
-        let written = file.write_at(start, &self.buffer);
+        let file = self.file(at)?;
+        let start = self.blocks[at].facts.len - bytes.len() as u64;
+        let written = file.write_at(start, bytes);
         written.map_err(disk("write a block"))?;
-        self.buffer.clear();
         self.note_dirty(&file);
         Ok(())
+    }
+
+    /// The end of a block that is not in its file yet.
+    fn unwritten(&self, at: usize) -> &[u8] {
+        match at + 1 == self.blocks.len() && self.blocks[at].unwritten.is_empty() {
+            true => &self.buffer,
+            false => &self.blocks[at].unwritten,
+        }
     }
 
     fn note_dirty(&mut self, file: &Arc<dyn File>) {
@@ -238,8 +291,16 @@ impl FileStore {
     /// Ends the last block: what follows goes into a new one.
     fn seal(&mut self) -> Result<(), Error> {
         self.flush()?;
+        // Without it the next checkpoint reads the file.
+        let hasher = self.hasher.take().filter(|_| self.buffer.is_empty());
         if let Some(block) = self.blocks.back_mut() {
             block.facts.is_sealed = true;
+            if let Some(hasher) = hasher {
+                // Nobody has set it before: the block was not sealed.
+                let _ = block.hash.set(hasher.finish());
+            }
+            block.unwritten = std::mem::take(&mut self.buffer);
+            self.holds_blocks |= !block.unwritten.is_empty();
         }
         self.drop_empty_blocks();
         Ok(())
@@ -346,8 +407,7 @@ impl FileStore {
         if self.blocks[at].is_missing {
             return Ok(Walked::Whole);
         }
-        let is_last = at + 1 == self.blocks.len();
-        let buffered = if is_last { self.buffer.len() as u64 } else { 0 };
+        let buffered = self.unwritten(at).len() as u64;
         // Opening would make a file that nothing was written to yet.
         let file = match self.blocks[at].facts.len > buffered {
             true => Some(self.file(at)?),
@@ -356,7 +416,10 @@ impl FileStore {
         let source = Source {
             block: &self.blocks[at],
             file: file.as_deref(),
-            buffer: if is_last { &self.buffer } else { &[] },
+            buffer: match at + 1 == self.blocks.len() && self.blocks[at].unwritten.is_empty() {
+                true => &self.buffer,
+                false => &self.blocks[at].unwritten,
+            },
         };
         let walked = self.reader.walk(&source, offset, each);
         walked.map_err(disk("read a block"))
@@ -410,6 +473,7 @@ impl MsgStore for FileStore {
         if !self.blocks.back().is_some_and(takes) {
             self.seal()?;
             self.blocks.push_back(Block::new(message.seq));
+            self.hasher = Some(Box::default());
             self.buffer
                 .extend_from_slice(&format::block_header(message.seq));
         }
@@ -593,6 +657,30 @@ impl MsgStore for FileStore {
 
     fn checkpoint(&mut self, state: Vec<u8>) -> Result<Box<dyn Checkpoint>, Error> {
         self.begin_checkpoint(state)
+    }
+
+    fn rest(&mut self) -> Result<(), Error> {
+        self.flush()?;
+        self.buffer.shrink_to(0);
+        self.hasher = None;
+        self.reader.rest();
+        self.forget_synced();
+        self.close_files();
+        // A file that is still to be synced stays open: whoever syncs must hear whether it
+        // was written.
+        let dirty = &self.dirty;
+        let is_dirty = |file: &Arc<dyn File>| dirty.iter().any(|d| Arc::ptr_eq(&d.file, file));
+        if let Some(last) = self.blocks.back_mut()
+            && !last.file.as_ref().is_some_and(is_dirty)
+        {
+            last.file = None;
+            self.open_files = 0;
+        }
+        Ok(())
+    }
+
+    fn wants_checkpoint(&self) -> bool {
+        self.is_retiring()
     }
 }
 

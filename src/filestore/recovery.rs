@@ -44,8 +44,8 @@ struct Found {
 }
 
 impl FileStore {
-    /// Opens the store in a directory of its own; makes it if there is none. What the last
-    /// durable checkpoint held is there; without a checkpoint the store is empty.
+    /// Opens the store in a directory of its own, which is made with the first file. What
+    /// the last durable checkpoint held is there; without a checkpoint the store is empty.
     ///
     /// # Errors
     /// [`Error::Damaged`] if there was a checkpoint but none can be read any more: the
@@ -55,9 +55,9 @@ impl FileStore {
         dir: PathBuf,
         options: Options,
     ) -> Result<(FileStore, Option<Restored>), Error> {
-        vfs.create_dir_all(&dir)
-            .map_err(disk("make the directory of a stream"))?;
-        let found = Found::list(&*vfs, &dir)?;
+        let listed = Found::list(&*vfs, &dir)?;
+        let has_directory = listed.is_some();
+        let found = listed.unwrap_or_default();
         let mut store = FileStore {
             vfs,
             dir,
@@ -66,6 +66,8 @@ impl FileStore {
             subjects: Subjects::new(),
             blocks: VecDeque::new(),
             buffer: Vec::new(),
+            hasher: None,
+            holds_blocks: false,
             reader: Reader::default(),
             cursor: super::Cursor::default(),
             lost: crate::sequence_set::SequenceSet::new(),
@@ -73,6 +75,7 @@ impl FileStore {
             dirty: Vec::new(),
             retired: Vec::new(),
             shared: Arc::new(Shared::new(Progress::recovered(0, 0, vec![0]))),
+            has_directory,
             has_manifest: false,
             damaged: std::collections::BTreeSet::new(),
             health: Health {
@@ -153,6 +156,11 @@ impl FileStore {
     }
 
     fn read_manifest(&self, number: u64) -> Result<Option<Manifest>, Error> {
+        if number == 0 {
+            // Says that there was no checkpoint by being there: it is written without a
+            // sync, so what is in it may not have survived.
+            return Ok(Some(Manifest::empty()));
+        }
         let path = self.dir.join(manifest::manifest_name(number));
         let content = self.vfs.read(&path, BYTES_MAX);
         let content = content.map_err(disk("read a manifest"))?;
@@ -297,10 +305,14 @@ impl FileStore {
 }
 
 impl Found {
-    fn list(vfs: &dyn Vfs, dir: &std::path::Path) -> Result<Found, Error> {
+    /// None if there is no directory.
+    fn list(vfs: &dyn Vfs, dir: &std::path::Path) -> Result<Option<Found>, Error> {
         let mut found = Found::default();
-        let names = vfs.list(dir);
-        for name in names.map_err(disk("list the directory of a stream"))? {
+        let names = match vfs.list(dir) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            names => names.map_err(disk("list the directory of a stream"))?,
+        };
+        for name in names {
             if let Some(number) = manifest::parse_name("manifest-", &name) {
                 found.manifests.push(number);
             } else if let Some(number) = manifest::parse_name("subjects-", &name) {
@@ -314,6 +326,6 @@ impl Found {
             }
         }
         found.manifests.sort_unstable_by(|a, b| b.cmp(a));
-        Ok(found)
+        Ok(Some(found))
     }
 }

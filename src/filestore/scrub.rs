@@ -3,7 +3,7 @@
 //! Separate because nothing else reads what nobody asked for. One call reads one sealed
 //! block; who calls it decides how fast the whole store comes round.
 
-use super::block::Hash;
+use super::block::{Block, Hash};
 use super::{FileStore, checkpoint};
 use crate::store::error::Error;
 use crate::store::message::Seq;
@@ -28,7 +28,8 @@ impl FileStore {
     /// # Errors
     /// When the disk refuses. Damage is no error here: it is told, and counted.
     pub fn scrub(&mut self) -> Result<Option<Scrubbed>, Error> {
-        let sealed = |at: &usize| self.blocks[*at].facts.is_sealed;
+        let is_whole = |block: &Block| block.facts.is_sealed && block.unwritten.is_empty();
+        let sealed = |at: &usize| is_whole(&self.blocks[*at]);
         let from = self.scrubbed;
         let behind = self
             .blocks

@@ -506,6 +506,11 @@ fn blocks_without_any_manifest_are_moved_aside() {
 #[test]
 fn foreign_files_stay() {
     let mut dir = InDir::new();
+    assert!(
+        !dir.root.path().join("7").exists(),
+        "nothing is written yet"
+    );
+    RealVfs.create_dir_all(&dir.root.path().join("7")).unwrap();
     let path = dir.root.path().join("7").join("notes.txt");
     RealVfs.write_atomically(&path, b"mine", 0o600).unwrap();
     let left = dir.root.path().join("7").join(".manifest-1.99.tmp");
@@ -513,4 +518,97 @@ fn foreign_files_stay() {
     dir.open_again();
     assert_eq!(dir.store().health().unknown_files, 1);
     assert!(path.exists() && !left.exists());
+}
+
+#[test]
+fn a_full_disk_stops_neither_messages_nor_what_takes_them_away() {
+    let vfs = crate::vfs::sim::SimVfs::new();
+    let dir = PathBuf::from("/data/7");
+    let open = |vfs: &crate::vfs::sim::SimVfs| {
+        let opened = FileStore::open(
+            Arc::new(vfs.clone()),
+            dir.clone(),
+            options(Path::new("/data")),
+        );
+        opened.unwrap().0
+    };
+    let mut store = open(&vfs);
+    let append = |store: &mut FileStore, seq: u64| {
+        store
+            .append(message(seq, "a", "", &[seq as u8; 1000]))
+            .unwrap();
+    };
+    for seq in 1..=20 {
+        append(&mut store, seq);
+    }
+    store.checkpoint(vec![1]).unwrap().complete().unwrap();
+    vfs.limit(Some(vfs.used() + 100));
+    // Several blocks of 16 KiB find no room.
+    for seq in 21..=90 {
+        append(&mut store, seq);
+    }
+    let check = |store: &mut FileStore, from: u64| {
+        for seq in from..=90 {
+            let found = store.get(Seq(seq)).unwrap().expect("it is there");
+            assert_eq!(&*found.payload, &[seq as u8; 1000], "{seq}");
+        }
+    };
+    check(&mut store, 1);
+    assert!(store.remove(Seq(30), true).unwrap().is_some());
+    assert!(store.get(Seq(30)).unwrap().is_none());
+    let refused = store.checkpoint(vec![2]).map(|_| ()).unwrap_err();
+    assert!(vfs::is_full(&refused), "{refused}");
+    store.rest().unwrap();
+    check(&mut store, 31);
+    assert!(
+        store
+            .scrub()
+            .unwrap()
+            .is_none_or(|scrubbed| scrubbed.is_intact)
+    );
+
+    // What goes makes room, though the checkpoint has none for what is left.
+    vfs.limit(None);
+    store.checkpoint(vec![3]).unwrap().complete().unwrap();
+    check(&mut store, 31);
+    assert_eq!(store.health().lost, 0);
+    let mut store = open(&vfs);
+    check(&mut store, 31);
+    assert!(store.get(Seq(30)).unwrap().is_none());
+}
+
+#[test]
+fn purged_blocks_are_gone_after_two_checkpoints_and_then_none_is_wanted() {
+    let mut case = InDir::new();
+    case.fill(500);
+    case.checkpoint();
+    assert!(!case.store().wants_checkpoint());
+    let before = case.files("block-").len();
+    case.store()
+        .truncate_front(Seq(490), &mut |_, _| {})
+        .unwrap();
+    for wanted in [true, true, false] {
+        assert_eq!(case.store().wants_checkpoint(), wanted);
+        case.checkpoint();
+    }
+    assert!(case.files("block-").len() < before / 2);
+}
+
+#[test]
+fn a_first_manifest_that_did_not_survive_says_all_it_has_to() {
+    let mut case = InDir::new();
+    case.fill(100);
+    let manifest = case.files("manifest-").pop().unwrap();
+    for content in [&b""[..], b"other bytes"] {
+        RealVfs
+            .write_atomically(&manifest, content, vfs::MODE_PRIVATE)
+            .unwrap();
+        assert_eq!(case.open_again(), None);
+        assert_eq!(case.store().state().messages, 0, "the log has them");
+        assert_eq!(case.quarantined(), [""; 0]);
+        case.fill(100);
+    }
+    case.checkpoint();
+    assert!(case.reopen());
+    assert_eq!(case.readable().len(), 100);
 }

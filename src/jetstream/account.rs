@@ -47,6 +47,32 @@ pub struct Server {
     pub limits: Arc<RwLock<ServerLimits>>,
 }
 
+/// What streams of one kind may still take, by the limits of account and server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes that the account has left; none without a limit.
+    pub account: Option<u64>,
+    /// The server has reached what it may use.
+    pub is_server_full: bool,
+}
+
+impl Room {
+    /// Takes room for a message, whose size is asked only if it matters.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn take(&mut self, size: impl FnOnce() -> u64) -> Result<(), ApiError> {
+        if self.is_server_full {
+            return Err(ApiError::of(&table::INSUFFICIENT_RESOURCES));
+        }
+        if let Some(left) = &mut self.account {
+            let rest = left.checked_sub(size());
+            *left = rest.ok_or_else(|| ApiError::of(&table::ACCOUNT_RESOURCES_EXCEEDED))?;
+        }
+        Ok(())
+    }
+}
+
 /// Who wants to know about a deliver subject.
 #[derive(Clone)]
 struct Watch {
@@ -72,21 +98,20 @@ impl AccountStreams {
         })
     }
 
-    /// Why the account's streams of a kind take no more, if they do not.
-    pub fn is_full(&self, in_memory: bool) -> Option<ApiError> {
+    /// What the account's streams of a kind may still take.
+    pub fn room(&self, in_memory: bool) -> Room {
         let limits = *self.limits.read();
         let of_kind = |(memory, storage): (u64, u64)| if in_memory { memory } else { storage };
         let max = match in_memory {
             true => limits.memory_bytes_max,
             false => limits.storage_bytes_max,
         };
-        if max.is_some_and(|max| of_kind(self.usage.bytes()) >= max) {
-            return Some(ApiError::of(&table::ACCOUNT_RESOURCES_EXCEEDED));
-        }
         let server = *self.server.limits.read();
         let server_max = (server.memory_bytes_max, server.storage_bytes_max);
-        let is_full = of_kind(self.server.usage.bytes()) >= of_kind(server_max);
-        is_full.then(|| ApiError::of(&table::INSUFFICIENT_RESOURCES))
+        Room {
+            account: max.map(|max| max.saturating_sub(of_kind(self.usage.bytes()))),
+            is_server_full: of_kind(self.server.usage.bytes()) >= of_kind(server_max),
+        }
     }
 
     /// A stream has grown or shrunk by so many bytes.
@@ -98,6 +123,28 @@ impl AccountStreams {
     /// The stream of that name.
     pub fn stream(&self, name: &str) -> Option<Arc<StreamHandle>> {
         self.streams.read().get(name).cloned()
+    }
+
+    /// Whether there is a stream of that name.
+    pub fn has_stream(&self, name: &str) -> bool {
+        self.streams.read().contains_key(name)
+    }
+
+    /// How many streams there are.
+    pub fn len(&self) -> usize {
+        self.streams.read().len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.streams.read().is_empty()
+    }
+
+    /// How many consumers all streams together have.
+    pub fn consumers(&self) -> u64 {
+        let streams = self.streams.read();
+        let counts = streams.values().map(|handle| handle.usage_of_consumers());
+        counts.sum()
     }
 
     /// All streams, sorted by name.
@@ -196,5 +243,26 @@ impl Observer for AccountStreams {
             let call = Box::new(move |replica: &mut _| delivery::on_interest(replica, &consumer));
             stream.mailbox.call(call);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_takes_room_that_is_there() {
+        let mut room = Room {
+            account: Some(10),
+            is_server_full: false,
+        };
+        assert!(room.take(|| 6).is_ok());
+        let error = room.take(|| 6).unwrap_err();
+        assert!(error.is(&table::ACCOUNT_RESOURCES_EXCEEDED));
+        assert!(room.take(|| 4).is_ok());
+        room.is_server_full = true;
+        let error = room.take(|| 0).unwrap_err();
+        assert!(error.is(&table::INSUFFICIENT_RESOURCES));
+        assert!(Room::default().take(|| u64::MAX).is_ok());
     }
 }

@@ -3,9 +3,10 @@
 //! Separate and by hand because it is written for every message: the texts go into a
 //! buffer that is used again (jetstream spec §3.1).
 //!
-//! Invariant: `domain` precedes `seq`, as clients of old expect; an error carries the
-//! stream and `seq` 0.
+//! Invariant: `domain` precedes `seq`, as clients of old expect, and a duplicate has the
+//! blank that they have always seen; an error carries the stream and `seq` 0.
 
+use super::consumers;
 use super::replica::Replica;
 use crate::api_error::{ApiError, table};
 use crate::raft::error::ProposeError;
@@ -30,6 +31,7 @@ pub fn answer(replica: &mut Replica, reply: &[u8], result: Result<Outcome, Propo
         Err(ProposeError::NoSpace) => {
             refuse(&mut text, &ApiError::of(&table::INSUFFICIENT_RESOURCES))
         }
+        Err(ProposeError::TooLarge) => refuse(&mut text, &consumers::too_large()),
         // Nobody knows whether it was stored: silence makes the publisher ask again.
         Ok(_) | Err(_) => {}
     }
@@ -62,7 +64,7 @@ pub fn stored(out: &mut Vec<u8>, stream: &str, domain: Option<&str>, seq: Seq, d
     out.extend_from_slice(b"\",\"seq\":");
     out.extend_from_slice(itoa::Buffer::new().format(seq.0).as_bytes());
     if duplicate {
-        out.extend_from_slice(b",\"duplicate\":true");
+        out.extend_from_slice(b",\"duplicate\": true");
     }
     out.push(b'}');
 }
@@ -110,7 +112,7 @@ mod tests {
         );
         check(
             |out| stored(out, "S", Some("hub"), Seq(7), true),
-            r#"{"stream":"S","domain":"hub","seq":7,"duplicate":true}"#,
+            r#"{"stream":"S","domain":"hub","seq":7,"duplicate": true}"#,
         );
         check(
             |out| stored(out, "a\"b\\", None, Seq(1), false),

@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::replica::Replica;
+use crate::api_error::json::time::Time;
 use crate::clock::Timestamp;
 use crate::nuid::Nuid;
 use crate::pubsub::accounts::Account;
@@ -35,7 +36,7 @@ pub enum Advisory {
         stream: String,
         consumer: String,
         paused: bool,
-        pause_until: String,
+        pause_until: Time,
     },
     /// A message was delivered as often as it may be.
     MaxDeliver {

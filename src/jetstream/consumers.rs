@@ -86,7 +86,7 @@ fn tell_of_pause(replica: &mut Replica, name: &str, now: Timestamp) {
             stream,
             consumer: name.to_owned(),
             paused: true,
-            pause_until: delivery::pause_until(Some(until)),
+            pause_until: until.into(),
         });
     }
 }
@@ -143,6 +143,12 @@ pub fn answer(result: Result<Outcome, ProposeError>) -> Result<Answer, ApiError>
     match result {
         Ok(outcome) => Ok(outcome.answer),
         Err(ProposeError::NoSpace) => Err(ApiError::of(&table::INSUFFICIENT_RESOURCES)),
+        Err(ProposeError::TooLarge) => Err(too_large()),
         Err(_) => Err(ApiError::of(&table::CLUSTER_NOT_AVAIL)),
     }
+}
+
+/// What is asked for does not fit into the log.
+pub fn too_large() -> ApiError {
+    ApiError::of(&table::STREAM_STORE_FAILED).with("{err}", "message too large")
 }

@@ -19,10 +19,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::advisories::{self, Advisory};
-use super::api::view::ZERO_TIME;
 use super::consumer_inbox;
 use super::handle::{Known, Visibility};
 use super::replica::Replica;
+use crate::api_error::json::time::Time;
 use crate::clock::Timestamp;
 use crate::consumer::ack;
 use crate::consumer::command::Command as ConsumerCommand;
@@ -78,6 +78,14 @@ impl Deliveries {
     /// The dispatcher of a consumer, for its figures.
     pub fn dispatcher(&self, name: &str) -> Option<&Dispatcher> {
         self.runtimes.get(name).map(|runtime| &runtime.dispatcher)
+    }
+
+    /// Gives memory back that only makes things faster.
+    pub fn rest(&mut self) {
+        self.dirty.shrink_to_fit();
+        self.actions = Vec::new();
+        self.reply = Vec::new();
+        self.runtimes.shrink_to_fit();
     }
 
     /// Whether a consumer is the leader's own.
@@ -305,6 +313,7 @@ pub fn on_outcome(
     result: Result<Outcome, ProposeError>,
 ) {
     let now = crate::clock::now();
+    let is_applied = result.is_ok();
     with_consumer(
         replica,
         now,
@@ -320,7 +329,8 @@ pub fn on_outcome(
             }
         },
     );
-    if !reply.is_empty() {
+    // Whoever hears nothing asks again; whoever is answered relies on it.
+    if is_applied && !reply.is_empty() {
         replica.outlet.publish(reply, b"", b"", b"");
     }
 }
@@ -493,11 +503,6 @@ fn send(replica: &mut Replica, runtime: &Runtime, deliver: &Deliver) {
     replica.outlet.deliver(&deliver.to, reply, message);
 }
 
-/// The end of a pause as the wire has it.
-pub fn pause_until(until: Option<Timestamp>) -> String {
-    until.map_or_else(|| ZERO_TIME.to_owned(), Timestamp::to_rfc3339)
-}
-
 fn tell(replica: &mut Replica, consumer: &str, advisory: dispatch::Advisory) {
     let stream = replica.handle.name.to_string();
     let consumer = consumer.to_owned();
@@ -529,7 +534,7 @@ fn tell(replica: &mut Replica, consumer: &str, advisory: dispatch::Advisory) {
             stream,
             consumer,
             paused,
-            pause_until: pause_until(until),
+            pause_until: Time(until),
         },
         dispatch::Advisory::Acked {
             delivery,

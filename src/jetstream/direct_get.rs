@@ -9,40 +9,23 @@
 
 use std::ops::ControlFlow;
 
-use serde::Deserialize;
-
 use super::mailbox::Incoming;
 use super::outlet::Outlet;
 use super::replica::Replica;
 use super::status;
 use super::subjects::Target;
-use crate::api_error::json::time;
+use crate::api_error::json::time::Time;
 use crate::store::LastError;
 use crate::store::MsgStore;
 use crate::store::error::Error;
 use crate::store::message::{MessageRef, Seq};
+use crate::stream::requests::GetMessageRequest;
 use crate::subject::filters::Filters;
 
 /// Subjects that one `multi_last` may find.
 const SUBJECTS_MAX: usize = 1024;
 /// Bytes of a batch that names no limit: what a client may have waiting by default.
 const BATCH_BYTES: usize = 64 * 1024 * 1024;
-
-/// What may be asked; unknown fields are ignored here.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Request {
-    seq: u64,
-    last_by_subj: String,
-    next_by_subj: String,
-    batch: u64,
-    max_bytes: u64,
-    start_time: Option<String>,
-    multi_last: Option<Vec<String>>,
-    up_to_seq: u64,
-    up_to_time: Option<String>,
-    no_hdr: bool,
-}
 
 /// Why a request gets a status instead of messages.
 enum Refusal {
@@ -112,59 +95,43 @@ fn serve(
     if subject.is_empty() && body.is_empty() {
         return Err(Refusal::Status("408 Empty Request"));
     }
-    let mut request: Request = match body {
-        b"" => Request::default(),
-        body => {
-            serde_json::from_slice(body).map_err(|_| Refusal::Status("408 Malformed Request"))?
-        }
-    };
+    let request = GetMessageRequest::from_request(body, false);
+    let mut request = request.map_err(|_| Refusal::Status("408 Malformed Request"))?;
     if !subject.is_empty() {
-        let only = Request {
-            no_hdr: request.no_hdr,
-            max_bytes: request.max_bytes,
-            ..Request::default()
-        };
         if !is_blank(&request) {
             return Err(Refusal::Status("408 Bad Request"));
         }
-        request = Request {
+        request = GetMessageRequest {
             last_by_subj: String::from_utf8_lossy(subject).into_owned(),
-            ..only
+            no_hdr: request.no_hdr,
+            max_bytes: request.max_bytes,
+            ..GetMessageRequest::default()
         };
     }
     answer.no_hdr = request.no_hdr;
     check(&request)?;
-    match &request.multi_last {
-        Some(filters) => many_last(store, &request, filters, answer),
-        None if request.batch > 0 => batch(store, &request, answer),
-        None => one(store, &request, answer),
+    match (request.multi_last.is_empty(), request.batch) {
+        (false, _) => many_last(store, &request, answer),
+        (true, 0) => one(store, &request, answer),
+        (true, _) => batch(store, &request, answer),
     }
 }
 
 /// Nothing is asked for but how the answer looks.
-fn is_blank(request: &Request) -> bool {
-    let Request {
-        seq,
-        last_by_subj,
-        next_by_subj,
-        batch,
-        start_time,
-        multi_last,
-        ..
-    } = request;
-    *seq == 0
-        && last_by_subj.is_empty()
-        && next_by_subj.is_empty()
-        && *batch == 0
-        && start_time.is_none()
-        && multi_last.is_none()
+fn is_blank(request: &GetMessageRequest) -> bool {
+    let only = GetMessageRequest {
+        no_hdr: request.no_hdr,
+        max_bytes: request.max_bytes,
+        ..GetMessageRequest::default()
+    };
+    *request == only
 }
 
 /// Combinations that contradict each other.
-fn check(request: &Request) -> Result<(), Refusal> {
+fn check(request: &GetMessageRequest) -> Result<(), Refusal> {
     let last = !request.last_by_subj.is_empty();
     let next = !request.next_by_subj.is_empty();
-    let multi = request.multi_last.is_some();
+    let multi = !request.multi_last.is_empty();
     let start = request.start_time.is_some();
     let seq = request.seq > 0;
     // Pairs of fields that contradict each other.
@@ -186,19 +153,16 @@ fn check(request: &Request) -> Result<(), Refusal> {
 }
 
 /// Where a read begins.
-fn from(store: &mut dyn MsgStore, request: &Request) -> Result<Option<Seq>, Refusal> {
-    match &request.start_time {
+fn from(store: &mut dyn MsgStore, request: &GetMessageRequest) -> Result<Option<Seq>, Refusal> {
+    match request.start_time {
         None => Ok(Some(Seq(request.seq.max(1)))),
-        Some(time) => {
-            let time = time::moment(time).ok_or(Refusal::Status("408 Malformed Request"))?;
-            Ok(store.first_since(time)?)
-        }
+        Some(Time(time)) => Ok(store.first_since(time.unwrap_or_default())?),
     }
 }
 
 fn one(
     store: &mut dyn MsgStore,
-    request: &Request,
+    request: &GetMessageRequest,
     answer: &mut Answer<'_>,
 ) -> Result<(), Refusal> {
     const NOT_FOUND: Refusal = Refusal::Status("404 Message Not Found");
@@ -206,7 +170,7 @@ fn one(
         store.last(Seq::MAX, &Filters::new([&request.last_by_subj]))?
     } else {
         let from = from(store, request)?.ok_or(NOT_FOUND)?;
-        match (request.next_by_subj.is_empty(), &request.start_time) {
+        match (request.next_by_subj.is_empty(), request.start_time) {
             // Exactly this one.
             (true, None) => Some(from),
             (true, Some(_)) => store.next(from, &Filters::all())?,
@@ -220,7 +184,7 @@ fn one(
 
 fn batch(
     store: &mut dyn MsgStore,
-    request: &Request,
+    request: &GetMessageRequest,
     answer: &mut Answer<'_>,
 ) -> Result<(), Refusal> {
     const NOT_FOUND: Refusal = Refusal::Status("404 Message Not Found");
@@ -233,6 +197,11 @@ fn batch(
     let mut left = request.batch;
     let mut bytes = bytes_max(request);
     let mut last = Seq::NONE;
+    if left < 0 {
+        // Less than nothing is nothing.
+        answer.end(pending, last, None);
+        return Ok(());
+    }
     store.scan(from, &filters, &mut |message| {
         pending = pending.saturating_sub(1);
         answer.send(message, Some((pending, last)));
@@ -252,35 +221,31 @@ fn batch(
 
 fn many_last(
     store: &mut dyn MsgStore,
-    request: &Request,
-    filters: &[String],
+    request: &GetMessageRequest,
     answer: &mut Answer<'_>,
 ) -> Result<(), Refusal> {
     // These answers always carry their headers.
     answer.no_hdr = false;
-    let up_to = match (&request.up_to_time, request.up_to_seq) {
+    let up_to = match (request.up_to_time, request.up_to_seq) {
         (None, 0) => store.state().last_seq,
         (None, seq) => Seq(seq),
-        (Some(time), _) => {
-            let time = time::moment(time).ok_or(Refusal::Status("408 Malformed Request"))?;
-            match store.first_since(time)? {
-                Some(first) => first.prev(),
-                None => store.state().last_seq,
-            }
-        }
+        (Some(Time(time)), _) => match store.first_since(time.unwrap_or_default())? {
+            Some(first) => first.prev(),
+            None => store.state().last_seq,
+        },
     };
-    let found = match store.last_per_subject(&Filters::new(filters), up_to, SUBJECTS_MAX) {
-        Ok(found) => found,
-        Err(LastError::TooMany) => return Err(Refusal::Status("413 Too Many Results")),
-        Err(LastError::Store(error)) => return Err(error.into()),
-    };
-    let mut found: Vec<Seq> = found
-        .into_iter()
-        .filter(|seq| seq.0 >= request.seq)
-        .collect();
+    let found =
+        match store.last_per_subject(&Filters::new(&request.multi_last), up_to, SUBJECTS_MAX) {
+            Ok(found) => found,
+            Err(LastError::TooMany) => return Err(Refusal::Status("413 Too Many Results")),
+            Err(LastError::Store(error)) => return Err(error.into()),
+        };
     if found.is_empty() {
         return Err(Refusal::Status("404 No Results"));
     }
+    // A later page of the same results may have none left.
+    let from_here = |seq: &Seq| seq.0 >= request.seq;
+    let mut found: Vec<Seq> = found.into_iter().filter(from_here).collect();
     let mut pending = found.len() as u64;
     if request.batch > 0 {
         found.truncate(usize::try_from(request.batch).unwrap_or(usize::MAX));
@@ -304,7 +269,7 @@ fn many_last(
     Ok(())
 }
 
-fn bytes_max(request: &Request) -> usize {
+fn bytes_max(request: &GetMessageRequest) -> usize {
     match usize::try_from(request.max_bytes) {
         Ok(0) | Err(_) => BATCH_BYTES,
         Ok(max) => max.min(BATCH_BYTES),

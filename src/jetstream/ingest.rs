@@ -27,6 +27,9 @@ use crate::stream::command::{Command, Publish};
 /// Only the server itself writes this header.
 const REQUEST_INFO: &[u8] = b"Nats-Request-Info";
 
+/// How a reply subject ends that carries the position in a fast batch.
+const FAST_BATCH: &[u8] = b".$FI";
+
 /// Takes messages for one stream.
 struct IngestSink {
     handle: Arc<StreamHandle>,
@@ -79,9 +82,6 @@ pub fn on_publish(replica: &mut Replica, incoming: Incoming) {
         payload,
         ..
     } = incoming;
-    if let Some(error) = replica.full().cloned() {
-        return acks::refuse(replica, &reply, &error);
-    }
     let subject = match replica.transformed(&subject) {
         Some(transformed) => Bytes::from(transformed),
         None => subject,
@@ -95,5 +95,16 @@ pub fn on_publish(replica: &mut Replica, incoming: Incoming) {
         headers,
         payload,
     };
+    if reply.ends_with(FAST_BATCH) {
+        return acks::refuse(
+            replica,
+            &reply,
+            &ApiError::of(&table::BATCH_PUBLISH_DISABLED),
+        );
+    }
+    let parts = [&publish.subject, &publish.headers, &publish.payload];
+    if let Err(error) = replica.take_room(parts.map(Bytes::len)) {
+        return acks::refuse(replica, &reply, &error);
+    }
     replica.submit(Command::Publish(publish), Waiter::Publisher { reply });
 }

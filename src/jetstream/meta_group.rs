@@ -99,8 +99,11 @@ impl Meta {
         };
         let id = GroupId(MetaGroupId::META.0);
         let group = groups.start(id, machine, position, Storage::Disk);
+        let group = group.map_err(MetaError::Group)?;
+        // Whoever makes the first stream need not wait for it.
+        group.wake();
         Ok(Meta {
-            group: group.map_err(MetaError::Group)?,
+            group,
             node: NodeId(node),
         })
     }
@@ -118,6 +121,11 @@ impl Meta {
                 })
                 .collect()
         })
+    }
+
+    /// Reads what is to be; short, and without waiting.
+    pub fn read<R>(&self, read: impl FnOnce(&Machine) -> R) -> R {
+        self.group.with(|machine| read(machine))
     }
 
     /// Notes a new stream.

@@ -18,12 +18,13 @@ pub mod account;
 pub mod acks;
 pub mod advisories;
 pub mod api;
-pub mod api_queue;
 pub mod consumer_inbox;
 pub mod consumers;
 pub mod delivery;
 pub mod direct_get;
+pub mod entrance;
 pub mod handle;
+pub mod info;
 pub mod ingest;
 pub mod mailbox;
 pub mod meta_group;
@@ -31,6 +32,7 @@ pub mod origin;
 pub mod outlet;
 pub mod replica;
 pub mod republish;
+pub mod rest;
 pub mod status;
 pub mod streams;
 pub mod subjects;
@@ -39,21 +41,25 @@ pub mod timers;
 pub mod usage;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use self::account::AccountStreams;
 use self::advisories::{Action, Advisory};
+use self::entrance::{Entrance, Place};
 use self::handle::StreamHandle;
 use self::meta_group::Meta;
-use self::streams::Streams;
+use self::streams::{Assigned, Streams};
 use self::subscriptions::{Queue, Request};
 use self::usage::Usage;
 use crate::api_error::{ApiError, table};
 use crate::clock;
 use crate::consumer;
 use crate::entropy::Random;
+use crate::meta::machine::Machine;
 use crate::nuid::Nuid;
 use crate::pubsub::accounts::Account;
 use crate::pubsub::internal;
@@ -61,6 +67,14 @@ use crate::stream::command::Command;
 use crate::stream::config::{Config, Storage};
 use crate::stream::validate;
 use crate::stream::validate::limits::{Limits, Space};
+use crate::tasks;
+
+/// Streams that may be made at the same time, about.
+const MAKING: usize = 64;
+/// Streams that start at the same time; more threads than this wait for one disk.
+const STARTING_MAX: usize = 4;
+/// That requests found no place is told so often at most.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// What the server tells JetStream.
 #[derive(Clone, Debug)]
@@ -71,8 +85,8 @@ pub struct Options {
     pub version: &'static str,
     /// Unknown fields of requests are errors.
     pub strict: bool,
-    /// Requests to the API that may wait.
-    pub requests_max: usize,
+    /// Requests to the API that may be on their way.
+    pub requests: entrance::Limits,
     /// The directory of everything that is stored, for people.
     pub store_dir: String,
     /// What may be asked for at first.
@@ -88,7 +102,7 @@ pub struct ServerLimits {
     /// Bytes of streams on disk.
     pub storage_bytes_max: u64,
     /// How long message ids may be remembered at most.
-    pub dedup_window_max: Option<std::time::Duration>,
+    pub dedup_window_max: Option<Duration>,
     /// Unacknowledged messages of one consumer.
     pub ack_pending_max: Option<u64>,
     /// Messages of one pull request.
@@ -106,8 +120,12 @@ pub struct JetStream {
     /// The streams there are.
     pub streams: Streams,
     meta: Meta,
-    /// One stream is made or changed at a time, so that rules about others hold.
-    changing: tokio::sync::Mutex<()>,
+    /// Shared by those who make streams whose rules hold however many others are made
+    /// meanwhile; whoever changes or ends one, or makes one that limits
+    /// count or that copies from others, is alone.
+    changing: tokio::sync::RwLock<()>,
+    /// One stream of a name is made at a time; several names share a place.
+    making: [tokio::sync::Mutex<()>; MAKING],
     ids: Mutex<Nuid>,
 }
 
@@ -120,68 +138,130 @@ impl JetStream {
             options,
             streams,
             meta,
-            changing: tokio::sync::Mutex::default(),
+            changing: tokio::sync::RwLock::default(),
+            making: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             ids: Mutex::new(Nuid::new(Random::from_system())),
         })
     }
 
-    /// Starts every stream that the meta group knows. A stream that cannot be started is
-    /// told and left as it is; how many those are.
-    pub async fn start_streams(&self) -> usize {
+    /// Starts every stream that the meta group knows, a few at a time. A stream that cannot
+    /// be started is told and left as it is; how many those are.
+    pub async fn start_streams(self: &Arc<Self>) -> usize {
+        let waiting = Arc::new(Mutex::new(self.meta.assigned().into_iter()));
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut workers = Vec::new();
+        for _ in 0..cores.min(STARTING_MAX) {
+            let (jetstream, waiting) = (Arc::clone(self), Arc::clone(&waiting));
+            let (tell, told) = oneshot::channel();
+            tasks::run_slowly(move || {
+                let next = || waiting.lock().next();
+                let started = std::iter::from_fn(next)
+                    .map(|(account, assigned)| jetstream.start_stream(&account, assigned));
+                // Nobody listens only if the server ends meanwhile.
+                let _ = tell.send(started.filter(|started| !started).count());
+            });
+            workers.push(told);
+        }
         let mut failed = 0;
-        for (account, assigned) in self.meta.assigned() {
-            let name = assigned.config.name.clone();
-            let Some(site) = self.streams.account(&account) else {
-                tracing::warn!(
-                    account,
-                    stream = name,
-                    "the account of a stream is not configured"
-                );
-                continue;
-            };
-            if let Err(error) = self.streams.start(&site, assigned).await {
-                tracing::error!(account, stream = name, err = %error, "a stream does not start");
-                failed += 1;
-            }
+        for worker in workers {
+            failed += worker.await.unwrap_or(1);
         }
         failed
+    }
+
+    /// Starts one stream; false if it does not start.
+    fn start_stream(&self, account: &str, assigned: Assigned) -> bool {
+        let config = Arc::clone(&assigned.config);
+        let stream = &config.name;
+        let Some(site) = self.streams.account(account) else {
+            tracing::warn!(account, stream, "the account of a stream is not configured");
+            return true;
+        };
+        let started = self.streams.start(&site, assigned);
+        if let Err(error) = &started {
+            tracing::error!(account, stream, err = %error, "a stream does not start");
+        }
+        started.is_ok()
     }
 
     /// Account and name of the streams that the meta group knows and that do not run.
     /// While one is being made or changed nobody can tell: then there are none.
     pub fn missing_streams(&self) -> Vec<(String, String)> {
-        let Ok(_unchanging) = self.changing.try_lock() else {
+        let Ok(_unchanging) = self.changing.try_write() else {
             return Vec::new();
         };
-        let assigned = self.meta.assigned().into_iter();
-        let named = assigned.map(|(account, assigned)| (account, assigned.config.name));
-        let is_missing = |(account, stream): &(String, String)| {
-            let site = self.streams.account(account);
-            site.is_none_or(|site| site.stream(stream).is_none())
-        };
-        named.filter(is_missing).collect()
+        self.meta.read(|known| {
+            let mut missing = Vec::new();
+            for (account, streams) in known.accounts() {
+                let site = self.streams.account(account);
+                let running = site.as_ref().map_or(0, |site| site.len());
+                if known.usage().of_account(account).streams == running as u64 {
+                    continue;
+                }
+                let names = streams.iter().map(|(name, _)| name);
+                let runs = |name: &str| site.as_ref().is_some_and(|site| site.has_stream(name));
+                let names = names.filter(|name| !runs(name));
+                missing.extend(names.map(|name| (account.to_owned(), name.to_owned())));
+            }
+            missing
+        })
     }
 
-    /// Answers requests to the API until the last one who could ask has gone; `system` hears
-    /// of those for which there was no room. Where requests are to be put, and the task.
+    /// Answers requests to the API until the last sender of them has gone; `system` hears
+    /// when there were too many. Where requests are to be put, and the task.
     pub fn answer_requests(
         self: &Arc<Self>,
         system: Option<Arc<Account>>,
     ) -> (Arc<Queue>, JoinHandle<()>) {
-        let (answering, telling) = (Arc::clone(self), Arc::clone(self));
-        let answer = move |request: Request| {
-            let jetstream = Arc::clone(&answering);
-            async move { jetstream.answer(&request).await }
-        };
-        let tell = move |dropped| {
-            let server = telling.options.server_name.clone();
-            tracing::warn!(dropped, "too many requests to the JetStream API");
-            if let Some(system) = &system {
-                let advisory = Advisory::ApiLimitReached { server, dropped };
-                advisory.publish(system, &mut telling.ids.lock(), clock::now(), None);
+        // Bounded by the places at the entrance.
+        let (sender, mut requests) = mpsc::unbounded_channel::<(Request, Place)>();
+        let entrance = Arc::new(Entrance::new(self.options.requests));
+        let door = Arc::clone(&entrance);
+        let queue: Arc<Queue> = Arc::new(move |request: Request| {
+            let Some(place) = door.enter(&request.subject) else {
+                // It was heard: who is told that nobody listens takes this for a server
+                // without streams.
+                return true;
+            };
+            sender.send((request, place)).is_ok()
+        });
+        let jetstream = Arc::clone(self);
+        let task = tasks::spawn(async move {
+            let answering = async {
+                while let Some((request, place)) = requests.recv().await {
+                    let jetstream = Arc::clone(&jetstream);
+                    // Each on its own: a read of a busy stream must not hold up the others.
+                    tasks::spawn(async move {
+                        jetstream.answer(&request).await;
+                        drop(place);
+                    });
+                }
+            };
+            let telling = async {
+                loop {
+                    let dropped = entrance.refused().await;
+                    jetstream.tell_refused(system.as_ref(), dropped);
+                    tokio::time::sleep(TELL_EVERY).await;
+                }
+            };
+            tokio::select! {
+                () = answering => {}
+                () = telling => {}
             }
+        });
+        (queue, task)
+    }
+
+    /// Tells that requests found no place.
+    fn tell_refused(&self, system: Option<&Arc<Account>>, dropped: u64) {
+        tracing::warn!(dropped, "too many requests to the JetStream API");
+        let advisory = Advisory::ApiLimitReached {
+            server: self.options.server_name.clone(),
+            dropped,
         };
-        api_queue::start(self.options.requests_max, answer, tell)
+        if let Some(system) = system {
+            advisory.publish(system, &mut self.ids.lock(), clock::now(), None);
+        }
     }
 
     async fn answer(self: &Arc<Self>, request: &Request) {
@@ -219,69 +299,75 @@ impl JetStream {
         advisory.publish(&site.account, &mut self.ids.lock(), clock::now(), None);
     }
 
-    /// What a new stream of the account may ask for.
-    fn stream_limits(&self, site: &AccountStreams) -> Limits {
+    /// What a new stream of the account may ask for, with `known` being what there is.
+    fn stream_limits(&self, site: &AccountStreams, known: &Machine) -> Limits {
         let account = *site.limits.read();
         let server = *self.limits.read();
-        let mut limits = Limits {
+        let (own, all) = (
+            known.usage().of_account(&site.account.name),
+            known.usage().of_all(),
+        );
+        Limits {
             clustered: false,
             dedup_window_max: server.dedup_window_max,
             streams_max: account.streams_max,
-            streams: 0,
+            streams: own.streams,
             consumers_max: account.consumers_max,
             bytes_max_required: account.bytes_max_required,
             memory: Space {
                 stream_bytes_max: account.memory_stream_bytes_max,
                 account_bytes_max: account.memory_bytes_max,
+                account_bytes_reserved: own.memory,
                 server_bytes_max: Some(server.memory_bytes_max),
-                ..Space::default()
+                server_bytes_reserved: all.memory,
             },
             file: Space {
                 stream_bytes_max: account.storage_stream_bytes_max,
                 account_bytes_max: account.storage_bytes_max,
+                account_bytes_reserved: own.file,
                 server_bytes_max: Some(server.storage_bytes_max),
-                ..Space::default()
+                server_bytes_reserved: all.file,
             },
-        };
-        for other in self.streams.accounts() {
-            let is_own = other.account.name == site.account.name;
-            for handle in other.streams() {
-                let config = handle.config();
-                let reserved = config.bytes_max().unwrap_or(0);
-                let space = match config.storage {
-                    Storage::Memory => &mut limits.memory,
-                    Storage::File => &mut limits.file,
-                };
-                space.server_bytes_reserved += reserved;
-                if is_own {
-                    space.account_bytes_reserved += reserved;
-                    limits.streams += 1;
-                }
-            }
         }
-        limits
     }
 
     /// What consumers of the account may ask for.
     pub fn consumer_limits(&self, site: &AccountStreams) -> consumer::validate::facts::Limits {
         let account = *site.limits.read();
         let server = *self.limits.read();
-        let consumers = site
-            .streams()
-            .iter()
-            .map(|handle| handle.usage_of_consumers())
-            .sum();
         consumer::validate::facts::Limits {
             clustered: false,
             consumers_max: account.consumers_max,
-            consumers,
             account_ack_pending_max: account.ack_pending_max,
             server_ack_pending_max: server.ack_pending_max,
             request_batch_max: server.request_batch_max,
         }
     }
 
-    /// Makes a stream, or finds the one that is as asked for.
+    /// Held while a stream of that name is made.
+    fn making(&self, account: &str, name: &str) -> &tokio::sync::Mutex<()> {
+        let place = crc32c::crc32c_append(crc32c::crc32c(account.as_bytes()), name.as_bytes());
+        &self.making[place as usize % MAKING]
+    }
+
+    /// Whether a configuration is one, whatever stream it is for.
+    ///
+    /// # Errors
+    /// The API's answer.
+    pub fn check_stream(
+        &self,
+        site: &AccountStreams,
+        requested: Config,
+        pedantic: bool,
+    ) -> Result<(), ApiError> {
+        let account = &site.account.name;
+        self.meta.read(|known| {
+            let limits = self.stream_limits(site, known);
+            validate::check(requested, pedantic, &limits, &known.account(account)).map(|_| ())
+        })
+    }
+
+    /// Makes a stream, or finds the one that is as asked for (false: it is not new).
     ///
     /// # Errors
     /// The API's answer.
@@ -290,16 +376,29 @@ impl JetStream {
         site: &Arc<AccountStreams>,
         requested: Config,
         pedantic: bool,
-    ) -> Result<Arc<StreamHandle>, ApiError> {
-        let _changing = self.changing.lock().await;
-        let others = Configs::of(site);
-        let config = validate::create(requested, pedantic, &self.stream_limits(site), &others)?;
-        if let Some(handle) = site.stream(&config.name) {
-            return Ok(handle);
-        }
+    ) -> Result<(Arc<StreamHandle>, bool), ApiError> {
         let account = &site.account.name;
+        let has_rules = requested.max_bytes > 0
+            || requested.mirror.is_some()
+            || !requested.sources.is_empty()
+            || site.limits.read().streams_max.is_some();
+        let (_shared, _alone) = match has_rules {
+            false => (Some(self.changing.read().await), None),
+            true => (None, Some(self.changing.write().await)),
+        };
+        let _making = self.making(account, &requested.name).lock().await;
+        let config = self.meta.read(|known| {
+            let limits = self.stream_limits(site, known);
+            validate::create(requested, pedantic, &limits, &known.account(account))
+        })?;
+        if let Some(handle) = site.stream(&config.name) {
+            return Ok((handle, false));
+        }
+        if config.storage == Storage::File && self.streams.space().is_closed() {
+            return Err(ApiError::of(&table::STORAGE_RESOURCES_EXCEEDED));
+        }
         let assigned = self.meta.put(account, config.clone()).await?;
-        let started = self.streams.start(site, assigned).await;
+        let started = self.streams.start(site, assigned);
         let handle = match started {
             Ok(handle) => handle,
             Err(error) => {
@@ -309,7 +408,7 @@ impl JetStream {
             }
         };
         tell(&handle, Action::Create);
-        Ok(handle)
+        Ok((handle, true))
     }
 
     /// Gives a stream another configuration.
@@ -323,13 +422,15 @@ impl JetStream {
         requested: Config,
         pedantic: bool,
     ) -> Result<(), ApiError> {
-        let _changing = self.changing.lock().await;
-        let others = Configs::of(site);
+        let _alone = self.changing.write().await;
         let consumers = handle.read(|replica| replica.consumer_configs()).await?;
         let consumers: Vec<_> = consumers.iter().collect();
         let current = handle.config();
-        let limits = self.stream_limits(site);
-        let config = validate::update(&current, requested, pedantic, &limits, &others, &consumers)?;
+        let config = self.meta.read(|known| {
+            let limits = self.stream_limits(site, known);
+            let others = known.account(&site.account.name);
+            validate::update(&current, requested, pedantic, &limits, &others, &consumers)
+        })?;
         if validate::is_same(&current, &config) {
             return Ok(());
         }
@@ -350,7 +451,7 @@ impl JetStream {
         site: &Arc<AccountStreams>,
         handle: &Arc<StreamHandle>,
     ) -> Result<(), ApiError> {
-        let _changing = self.changing.lock().await;
+        let _alone = self.changing.write().await;
         if site.stream(&handle.name).is_none() {
             return Err(ApiError::of(&table::STREAM_NOT_FOUND));
         }
@@ -366,32 +467,4 @@ fn tell(handle: &StreamHandle, action: Action) {
         let stream = replica.handle.name.to_string();
         replica.tell(Advisory::StreamAction { stream, action });
     }));
-}
-
-/// The configurations of an account's streams as of now.
-struct Configs(Vec<Arc<Config>>);
-
-impl Configs {
-    /// Sorted by name.
-    fn of(site: &AccountStreams) -> Configs {
-        Configs(
-            site.streams()
-                .iter()
-                .map(|handle| handle.config())
-                .collect(),
-        )
-    }
-}
-
-impl validate::Streams for Configs {
-    fn stream(&self, name: &str) -> Option<&Config> {
-        let found = self
-            .0
-            .binary_search_by(|config| config.name.as_str().cmp(name));
-        self.0.get(found.ok()?).map(|config| &**config)
-    }
-
-    fn each(&self, visit: &mut dyn FnMut(&Config)) {
-        self.0.iter().for_each(|config| visit(config));
-    }
 }

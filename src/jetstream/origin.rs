@@ -11,10 +11,10 @@
 //! ```
 //!
 //! Invariants: copies are proposed in the order of the origin; a gap in the deliveries, or
-//! a copy that is refused, starts the reading anew behind the last copy that was applied; an origin whose retention
-//! depends on acknowledgements gets one only after the copy is synced, and its consumer
-//! stays over breaks and restarts. Absent: other
-//! accounts and domains, which are not part of this release.
+//! a copy that is refused, starts the reading anew behind the last copy that was applied;
+//! an origin whose retention depends on acknowledgements gets one only after the copy is
+//! synced, and its consumer stays over breaks and restarts. Absent: other accounts and
+//! domains, which are not part of this release.
 
 mod consumer;
 mod copies;
@@ -398,6 +398,11 @@ pub fn on_copy(replica: &mut Replica, now: Timestamp, incoming: Incoming) {
     let Some(index) = feed_of(replica, is_ours) else {
         return;
     };
+    let parts = [&incoming.subject, &incoming.headers, &incoming.payload];
+    if let Err(error) = replica.take_room(parts.map(Bytes::len)) {
+        // Read again from here once there is room.
+        return lose(replica, now, index, error);
+    }
     let mut last = incoming.reply.rsplit(|byte| *byte == b'.');
     let mut number = || std::str::from_utf8(last.next()?).ok()?.parse::<i64>().ok();
     let (Some(pending), Some(time)) = (number(), number()) else {

@@ -4,7 +4,8 @@
 //! costs a match and an encoding only: receivers are found through the publisher's cache
 //! and written to once at the end.
 //!
-//! Invariant: nothing published is left unflushed when the turn ends.
+//! Invariants: nothing published is left unflushed when the turn ends; an outlet that says
+//! nothing has no publisher.
 
 use std::sync::Arc;
 
@@ -17,7 +18,11 @@ use crate::store::message::Message as StoredMessage;
 
 /// A publisher of the server's own into one account.
 pub struct Outlet {
-    publisher: Publisher,
+    account: Arc<Account>,
+    /// For publishers to come.
+    random: Random,
+    /// Made when there is something to say, and not kept while there is not.
+    publisher: Option<Box<Publisher>>,
     /// Headers and payload behind each other; used again.
     body: Vec<u8>,
 }
@@ -26,14 +31,22 @@ impl Outlet {
     /// An outlet into `account`.
     pub fn new(account: Arc<Account>, random: Random) -> Outlet {
         Outlet {
-            publisher: Publisher::new(account, random, None),
+            account,
+            random,
+            publisher: None,
             body: Vec::new(),
         }
     }
 
     /// The account it speaks into.
     pub fn account(&self) -> &Arc<Account> {
-        self.publisher.account()
+        &self.account
+    }
+
+    /// Gives memory back: nothing was said for a while.
+    pub fn rest(&mut self) {
+        self.publisher = None;
+        self.body = Vec::new();
     }
 
     /// Publishes a message; true if somebody received it. Empty `headers`: none.
@@ -59,7 +72,8 @@ impl Outlet {
             body,
             origin: ConnId::default(),
         };
-        self.publisher.publish(&message, true, |_| true) == Published::Delivered
+        let publisher = publisher(&mut self.publisher, &self.account, &mut self.random);
+        publisher.publish(&message, true, |_| true) == Published::Delivered
     }
 
     /// Delivers a stored message, under its own subject, to those who listen on `route`.
@@ -80,7 +94,8 @@ impl Outlet {
             body,
             origin: ConnId::default(),
         };
-        let published = self.publisher.publish_to(route, &message, true, |_| true);
+        let publisher = publisher(&mut self.publisher, &self.account, &mut self.random);
+        let published = publisher.publish_to(route, &message, true, |_| true);
         published == Published::Delivered
     }
 
@@ -99,6 +114,20 @@ impl Outlet {
 
     /// Writes out what was published since the last flush.
     pub fn flush(&mut self) {
-        self.publisher.batch.flush();
+        if let Some(publisher) = &mut self.publisher {
+            publisher.batch.flush();
+        }
     }
+}
+
+/// The publisher; a new one if there is none.
+fn publisher<'a>(
+    publisher: &'a mut Option<Box<Publisher>>,
+    account: &Arc<Account>,
+    random: &mut Random,
+) -> &'a mut Publisher {
+    publisher.get_or_insert_with(|| {
+        let random = Random::seeded(random.next_u64());
+        Box::new(Publisher::new(Arc::clone(account), random, None))
+    })
 }

@@ -13,25 +13,26 @@
 //! Invariants: commands are proposed in the order they came, at most
 //! [`PROPOSALS_MAX`] entries under way; every command has one waiter, which hears its
 //! outcome or that there is none; all that one turn publishes is flushed at its end.
-//! Nothing here awaits but [`Replica::run`].
+//! Nothing here awaits but [`Replica::run`]. When it does nothing, see [`super::rest`].
 
-use std::future::Future;
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesOrdered;
 
-use super::account::AccountStreams;
+use super::account::{AccountStreams, Room};
 use super::advisories::Advisory;
 use super::delivery::Deliveries;
 use super::handle::StreamHandle;
 use super::mailbox::{Event, Incoming, Purpose};
 use super::origin::Origin;
 use super::outlet::Outlet;
-use super::{acks, consumer_inbox, direct_get, ingest, republish, timers};
-use crate::api_error::ApiError;
+use super::rest::Rest;
+use super::{acks, consumer_inbox, direct_get, ingest, republish, rest, timers};
+use crate::api_error::{ApiError, table};
 use crate::clock::{self, Timestamp};
 use crate::consumer;
 use crate::entropy::Random;
@@ -47,6 +48,10 @@ use crate::subject::transform::Transform;
 
 /// Entries under way at once: one is being synced while the next is gathered.
 pub const PROPOSALS_MAX: usize = 2;
+/// A smaller entry waits for the one under way: many would cost a sync each.
+const COMMANDS_WORTH_A_SYNC: usize = 64;
+/// As [`COMMANDS_WORTH_A_SYNC`], in bytes.
+const BYTES_WORTH_A_SYNC: usize = 64 * 1024;
 /// Commands in one entry.
 const COMMANDS_MAX: usize = 4096;
 /// Bytes of messages in one entry.
@@ -109,13 +114,16 @@ pub struct Replica {
     pub text: Vec<u8>,
     /// The account's streams.
     pub site: Arc<AccountStreams>,
+    /// Whether it is used.
+    pub rest: Rest,
     rules: Rules,
     random: Random,
     batch: Batch,
-    in_flight: FuturesOrdered<Proposal>,
+    /// In the order of the log, in which they are answered too.
+    in_flight: VecDeque<Proposal>,
     is_ticking: bool,
-    /// Why nothing is stored at present, by the limits of account and server.
-    full: Option<ApiError>,
+    /// What may still be stored; as of the last entry, less what is under way since.
+    room: Room,
     stopping: Option<End>,
 }
 
@@ -178,7 +186,7 @@ impl Replica {
             rules: Rules::of(&handle.config()),
             random,
             is_ticking: false,
-            full: None,
+            room: Room::default(),
             handle,
             group,
             outlet,
@@ -187,7 +195,8 @@ impl Replica {
             ids,
             text: Vec::new(),
             batch: Batch::default(),
-            in_flight: FuturesOrdered::new(),
+            in_flight: VecDeque::new(),
+            rest: Rest::default(),
             stopping: None,
         }
     }
@@ -248,9 +257,25 @@ impl Replica {
         Some((subject, *headers_only))
     }
 
-    /// Why nothing is stored at present; limits are looked at after each entry.
-    pub fn full(&self) -> Option<&ApiError> {
-        self.full.as_ref()
+    /// Takes room for a message with a subject, headers and a payload of these lengths. The
+    /// limits of account and server are looked at after each entry, and again before
+    /// something is refused: others may have made room.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn take_room(&mut self, [subject, headers, payload]: [usize; 3]) -> Result<(), ApiError> {
+        if self.group.is_closed() {
+            return Err(ApiError::of(&table::INSUFFICIENT_RESOURCES));
+        }
+        let group = &self.group;
+        let size = || group.with(|machine| machine.store().size_of(subject, headers, payload));
+        let taken = self.room.take(size);
+        // What is under way has taken room that the limits do not know of yet.
+        if taken.is_ok() || self.is_busy() {
+            return taken;
+        }
+        self.room = self.site.room(self.rules.in_memory);
+        self.room.take(size)
     }
 
     /// Tells the account of something.
@@ -276,9 +301,9 @@ impl Replica {
 
     /// The machine has another configuration.
     pub fn on_configured(&mut self) {
-        let config = self.group.with(|machine| machine.config().clone());
+        let config = self.group.with(|machine| Arc::clone(machine.config()));
         self.rules = Rules::of(&config);
-        self.handle.set_config(Arc::new(config));
+        self.handle.set_config(config);
         super::origin::begin(self, clock::now());
     }
 
@@ -287,23 +312,29 @@ impl Replica {
         self.stopping = Some(why);
     }
 
-    /// Lives until it is stopped.
-    pub async fn run(mut self) {
+    /// Lives until it is stopped. Boxed: a task has room for its arguments twice.
+    pub async fn run(mut self: Box<Self>) {
         let handle = Arc::clone(&self.handle);
         let mut events = Vec::new();
+        let mut timer = timers::Timer::new();
         self.begin();
         loop {
             let deadline = timers::next_deadline(&self);
+            let mut is_used = true;
             tokio::select! {
                 biased;
-                Some((waiters, result)) = self.in_flight.next(), if !self.in_flight.is_empty() => {
+                (waiters, result) = first(&mut self.in_flight) => {
+                    self.in_flight.pop_front();
                     self.complete(waiters, result);
                 }
                 () = handle.mailbox.arrived() => {}
-                () = timers::sleep_until(deadline), if deadline.is_some() => {}
+                () = timer.until(deadline) => is_used = false,
             }
             handle.mailbox.drain(&mut events);
             let now = clock::now();
+            if is_used || !events.is_empty() {
+                self.rest.note_use(now);
+            }
             for event in events.drain(..) {
                 match event {
                     Event::Message(incoming) => self.on_message(now, incoming),
@@ -315,11 +346,15 @@ impl Replica {
             if self.stopping.is_some() {
                 break;
             }
+            if self.rest.is_at_rest() {
+                events = Vec::new();
+            }
         }
         let stay = (self.stopping == Some(End::Deleted)).then_some(&[][..]);
         super::origin::end(&mut self, stay);
         handle.mailbox.close();
-        self.group.stop().await;
+        self.leave_little().await;
+        self.group.clone().stop().await;
     }
 
     fn on_message(&mut self, now: Timestamp, incoming: Incoming) {
@@ -335,6 +370,7 @@ impl Replica {
 
     fn begin(&mut self) {
         let now = clock::now();
+        self.rest.note_use(now);
         super::delivery::begin(self, now);
         super::origin::begin(self, now);
         self.refresh();
@@ -345,7 +381,9 @@ impl Replica {
     /// and what was said is written out.
     fn turn(&mut self, now: Timestamp) {
         super::delivery::turn(self, now);
-        while self.in_flight.len() < PROPOSALS_MAX && !self.batch.commands.is_empty() {
+        while self.in_flight.len() < PROPOSALS_MAX
+            && self.batch.is_worth(!self.in_flight.is_empty())
+        {
             self.propose(now);
         }
         self.outlet.flush();
@@ -414,16 +452,65 @@ impl Replica {
         }
     }
 
+    /// The next start need not apply much, unless the stream ends for good.
+    async fn leave_little(&mut self) {
+        if self.stopping == Some(End::Deleted)
+            || self.rules.in_memory
+            || !rest::has_much(&self.group)
+        {
+            return;
+        }
+        if let Err(err) = self.group.checkpoint().await {
+            tracing::warn!(stream = &*self.handle.name, %err, "no last checkpoint");
+        }
+    }
+
+    /// Something is under way.
+    pub fn is_busy(&self) -> bool {
+        !self.in_flight.is_empty() || !self.batch.commands.is_empty()
+    }
+
+    /// Gives back what only makes it faster.
+    pub fn give_back(&mut self) {
+        self.outlet.rest();
+        self.deliveries.rest();
+        self.handle.mailbox.rest();
+        self.text = Vec::new();
+        self.batch = Batch::default();
+        self.in_flight = VecDeque::new();
+        self.group.rest();
+        if let Err(err) = self.group.with(Machine::rest) {
+            let cause = err.cause.to_string();
+            tracing::warn!(stream = &*self.handle.name, %err, cause, "a stream does not rest");
+        }
+    }
+
     /// Makes the figures that others read those of now.
     fn refresh(&mut self) {
         let handle = Arc::clone(&self.handle);
         let bytes = self.group.with(|machine| handle.refresh(machine));
         self.site.add_usage(self.rules.in_memory, bytes);
-        self.full = self.site.is_full(self.rules.in_memory);
+        self.room = self.site.room(self.rules.in_memory);
     }
 }
 
+/// What became of the first of them; waits for ever without any.
+async fn first(in_flight: &mut VecDeque<Proposal>) -> <Proposal as Future>::Output {
+    poll_fn(|cx| match in_flight.front_mut() {
+        Some(proposal) => proposal.as_mut().poll(cx),
+        None => Poll::Pending,
+    })
+    .await
+}
+
 impl Batch {
+    /// Whether to propose it now, or to let it grow while another entry is under way.
+    fn is_worth(&self, another_is_under_way: bool) -> bool {
+        let is_large =
+            self.commands.len() >= COMMANDS_WORTH_A_SYNC || self.bytes >= BYTES_WORTH_A_SYNC;
+        is_large || !another_is_under_way && !self.commands.is_empty()
+    }
+
     /// Takes what fits into one entry; at least one command.
     fn split_front(&mut self) -> Batch {
         let mut bytes = 0;

@@ -28,6 +28,7 @@ use crate::filestore::{self, FileStore};
 use crate::pubsub::subscription::Subscription;
 use crate::raft::error::StartError as GroupError;
 use crate::raft::groups::{Groups, Storage as LogStorage};
+use crate::raft::space::Space;
 use crate::state_machine::{DecodeError, MachineError};
 use crate::store::memory::MemoryStore;
 use crate::stream::config::{Config, Storage};
@@ -67,7 +68,7 @@ pub struct Assigned {
     /// Its group.
     pub group: GroupId,
     /// Its configuration; that of its own log is newer.
-    pub config: Config,
+    pub config: Arc<Config>,
     /// When it was made.
     pub created: Timestamp,
 }
@@ -111,6 +112,22 @@ impl Streams {
         self.accounts.read().get(name).cloned()
     }
 
+    /// What the disk takes.
+    pub fn space(&self) -> &Arc<Space> {
+        self.groups.space()
+    }
+
+    /// Asks streams that hold old segments of the log for a checkpoint; the groups that hold
+    /// some and do not run.
+    pub fn release_segments(&self, held_min: u64) -> Vec<GroupId> {
+        self.groups.release_segments(held_min)
+    }
+
+    /// The segments of the log that hold something.
+    pub fn log_segments(&self) -> u64 {
+        self.groups.log_segments()
+    }
+
     /// An account may have streams from now on.
     pub fn add_account(&self, site: Arc<AccountStreams>) {
         let name = Arc::clone(&site.account.name);
@@ -122,7 +139,7 @@ impl Streams {
     ///
     /// # Errors
     /// See [`StartError`].
-    pub async fn start(
+    pub fn start(
         &self,
         site: &Arc<AccountStreams>,
         assigned: Assigned,
@@ -132,10 +149,13 @@ impl Streams {
             config,
             created,
         } = assigned;
-        let (machine, position, log) = self.open(id, config, created)?;
+        let (machine, position, log) = self.open(id, Arc::clone(&config), created)?;
         let group = self.groups.start(id, machine, position, log);
         let group = group.map_err(StartError::Group)?;
-        let config = Arc::new(group.with(|machine| machine.config().clone()));
+        let config = group.with(|machine| {
+            machine.share_config(&config);
+            Arc::clone(machine.config())
+        });
         let handle = Arc::new(StreamHandle::new(id, created, config, self.options.mailbox));
         let seed = self.random.lock().next_u64();
         let replica = Replica::new(
@@ -144,7 +164,7 @@ impl Streams {
             group.clone(),
             Random::seeded(seed),
         );
-        let task = group.place().spawn(replica.run());
+        let task = group.place().spawn(Box::new(replica).run());
         site.insert(&handle);
         let subscriptions = ingest::subscriptions(&handle, &site.account);
         for subscription in &subscriptions {
@@ -162,7 +182,7 @@ impl Streams {
     fn open(
         &self,
         id: GroupId,
-        config: Config,
+        config: Arc<Config>,
         created: Timestamp,
     ) -> Result<(Machine, Option<Bytes>, LogStorage), StartError> {
         if config.storage == Storage::Memory {
@@ -236,7 +256,12 @@ impl Streams {
     /// Removes the files of a group that the meta group has forgotten.
     fn remove_files(&self, id: GroupId) {
         let directory = self.files(id);
-        let removed = self.vfs.list(&directory).and_then(|names| {
+        let names = match self.vfs.list(&directory) {
+            // Nothing was ever written.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+            names => names,
+        };
+        let removed = names.and_then(|names| {
             names
                 .iter()
                 .try_for_each(|name| self.vfs.remove(&directory.join(name)))?;

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use super::account::AccountStreams;
+use super::api;
 use super::handle::StreamHandle;
 use super::mailbox::Purpose;
 use super::subjects::Target;
@@ -16,6 +17,7 @@ use crate::pubsub::accounts::Account;
 use crate::pubsub::internal;
 use crate::pubsub::message::{Batch, Message};
 use crate::pubsub::subscription::Subscription;
+use crate::subject::wildcard::covers;
 
 /// Where it is told what was asked.
 const AUDIT: &[u8] = b"$JS.EVENT.ADVISORY.API";
@@ -56,23 +58,34 @@ pub fn subscribe(site: &Arc<AccountStreams>, api: &Arc<Queue>) -> Vec<Arc<Subscr
         .collect()
 }
 
-/// Subscribes an account that may have no streams: it is told so.
+/// Subscribes an account that may have no streams: it is told so, unless it has taken in
+/// the API of another account.
 pub fn subscribe_without(account: &Arc<Account>) -> Option<Arc<Subscription>> {
     let weak = Arc::downgrade(account);
     let handler = move |message: &Message<'_>, _: &mut _| {
         let Some(account) = weak.upgrade().filter(|_| !message.reply.is_empty()) else {
             return false;
         };
+        let Some(Target::Api(request)) = Target::of(message.subject) else {
+            return false;
+        };
+        let policy = account.policy();
+        let mut imports = policy.service_imports.iter();
+        if imports.any(|import| covers(import.local.as_bytes(), message.subject)) {
+            // It asks the API of another account.
+            return false;
+        }
+        let request = String::from_utf8_lossy(request);
         let error = ApiError::of(&table::NOT_ENABLED_FOR_ACCOUNT);
-        let answer = serde_json::json!({
-            "type": "io.nats.jetstream.api.v1.account_info_response",
-            "error": error,
-        });
+        let Some(answer) = api::refusal(&request, error) else {
+            // It was heard; nobody has anything to say.
+            return true;
+        };
         let reply = String::from_utf8_lossy(message.reply);
-        internal::publish(&account, &reply, "", None, answer.to_string().as_bytes());
+        internal::publish(&account, &reply, "", None, answer.as_bytes());
         true
     };
-    internal::subscribe(account, "$JS.API.INFO", Box::new(handler))
+    internal::subscribe(account, "$JS.API.>", Box::new(handler))
 }
 
 /// Takes one message; whether somebody did.

@@ -6,7 +6,10 @@
 //! Invariants: a tick is proposed only when the machine wants one, and not again while one
 //! is under way; a stream with nothing due has no timer.
 
+use std::pin::Pin;
 use std::time::Duration;
+
+use tokio::time::Sleep;
 
 use super::replica::{Replica, Waiter};
 use crate::clock::{self, Timestamp};
@@ -23,6 +26,7 @@ pub fn next_deadline(replica: &Replica) -> Option<Timestamp> {
     };
     let others = [
         replica.deliveries.next_deadline(),
+        replica.rest.deadline(),
         replica
             .origin
             .as_ref()
@@ -31,11 +35,39 @@ pub fn next_deadline(replica: &Replica) -> Option<Timestamp> {
     others.into_iter().flatten().chain(machine).min()
 }
 
-/// Waits for a deadline; for ever without one.
-pub async fn sleep_until(deadline: Option<Timestamp>) {
-    match deadline {
-        None => std::future::pending().await,
-        Some(deadline) => tokio::time::sleep(deadline.since(clock::now()).min(SLEEP_MAX)).await,
+/// Waits for deadlines, with one timer that is set anew only for another deadline.
+pub struct Timer {
+    sleep: Pin<Box<Sleep>>,
+    set_for: Option<Timestamp>,
+}
+
+impl Timer {
+    /// A timer that nothing waits for yet.
+    pub fn new() -> Timer {
+        Timer {
+            sleep: Box::pin(tokio::time::sleep(SLEEP_MAX)),
+            set_for: None,
+        }
+    }
+
+    /// Waits for a deadline, or about so long; for ever without one. Cancel-safe.
+    pub async fn until(&mut self, deadline: Option<Timestamp>) {
+        let Some(deadline) = deadline else {
+            return std::future::pending().await;
+        };
+        if self.set_for != Some(deadline) {
+            let left = deadline.since(clock::now()).min(SLEEP_MAX);
+            self.sleep.set(tokio::time::sleep(left));
+            self.set_for = Some(deadline);
+        }
+        self.sleep.as_mut().await;
+        self.set_for = None;
+    }
+}
+
+impl Default for Timer {
+    fn default() -> Self {
+        Timer::new()
     }
 }
 
@@ -51,4 +83,5 @@ pub fn on_time(replica: &mut Replica, now: Timestamp) {
     }
     super::delivery::on_time(replica, now);
     super::origin::on_time(replica, now);
+    super::rest::on_time(replica, now);
 }

@@ -1,5 +1,7 @@
 //! A stream's place: its group and the servers that carry it.
 
+use std::sync::Arc;
+
 use crate::clock::Timestamp;
 use crate::stream::config::Config;
 
@@ -27,8 +29,8 @@ pub struct NodeId(pub u64);
 pub struct Assignment {
     /// Its group; stays the same as long as the stream lives.
     pub group: GroupId,
-    /// Validated.
-    pub config: Config,
+    /// Validated. Whoever carries the stream shares it.
+    pub config: Arc<Config>,
     /// When it was made: the time of the entry that made it.
     pub created: Timestamp,
     /// Who carries it.

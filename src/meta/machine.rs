@@ -5,6 +5,7 @@
 //! contradict each other: names and subjects.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -18,6 +19,7 @@ use crate::clock::Timestamp;
 use crate::state_machine::{Checkpoint, DecodeError, MachineError, StateMachine};
 use crate::stream::config::Config;
 use crate::stream::validate::{self, Streams};
+use crate::subject::sublist::{Keyed, Sublist};
 
 /// Takes a snapshot and the position it is as of, and makes a checkpoint of them.
 pub type Sink = Box<dyn FnMut(Vec<u8>, Bytes) -> Box<dyn Checkpoint> + Send>;
@@ -45,13 +47,38 @@ pub struct Machine {
     state: State,
     /// Follows from the state.
     usage: Usage,
+    /// Follows from the state: each account's streams by what they capture.
+    captured: BTreeMap<String, Sublist<Captured>>,
     sink: Sink,
+}
+
+/// A stream that captures something.
+#[derive(Debug)]
+struct Captured {
+    group: GroupId,
+    name: Box<str>,
+}
+
+impl Captured {
+    fn by(assignment: &Assignment) -> Self {
+        Captured {
+            group: assignment.group,
+            name: assignment.config.name.as_str().into(),
+        }
+    }
+}
+
+impl Keyed for Captured {
+    fn key(&self) -> u64 {
+        self.group.0
+    }
 }
 
 /// The streams of one account.
 #[derive(Clone, Copy, Debug)]
 pub struct AccountStreams<'a> {
     streams: Option<&'a BTreeMap<String, Assignment>>,
+    captured: Option<&'a Sublist<Captured>>,
 }
 
 impl<'a> AccountStreams<'a> {
@@ -67,9 +94,15 @@ impl Streams for AccountStreams<'_> {
         Some(&self.streams?.get(name)?.config)
     }
 
-    fn each(&self, visit: &mut dyn FnMut(&Config)) {
-        self.iter()
-            .for_each(|(_, assignment)| visit(&assignment.config));
+    fn near(&self, filter: &str, visit: &mut dyn FnMut(&Config)) {
+        let Some(captured) = self.captured else {
+            return;
+        };
+        captured.walk_overlapping(filter.as_bytes(), |_, captured| {
+            if let Some(config) = self.stream(&captured.name) {
+                visit(config);
+            }
+        });
     }
 }
 
@@ -89,12 +122,39 @@ impl Machine {
 
     fn with(state: State, sink: Sink) -> Self {
         let mut usage = Usage::default();
+        let mut captured = BTreeMap::new();
         for (account, streams) in &state.streams {
             for assignment in streams.values() {
                 usage.add(account, &assignment.config);
+                capture(&mut captured, account, assignment);
             }
         }
-        Machine { state, usage, sink }
+        Machine {
+            state,
+            usage,
+            captured,
+            sink,
+        }
+    }
+
+    /// There is a stream, or it is configured so.
+    fn note(&mut self, account: &str, assignment: &Assignment) {
+        self.usage.add(account, &assignment.config);
+        capture(&mut self.captured, account, assignment);
+    }
+
+    /// A stream is no more, or not configured so any more.
+    fn forget(&mut self, account: &str, assignment: &Assignment) {
+        self.usage.remove(account, &assignment.config);
+        let Some(captured) = self.captured.get_mut(account) else {
+            return;
+        };
+        for subject in &assignment.config.subjects {
+            captured.remove(subject.as_bytes(), None, &Captured::by(assignment));
+        }
+        if captured.is_empty() {
+            self.captured.remove(account);
+        }
     }
 
     /// Everything, as bytes; the same on every replica.
@@ -111,15 +171,19 @@ impl Machine {
     pub fn account(&self, account: &str) -> AccountStreams<'_> {
         AccountStreams {
             streams: self.state.streams.get(account),
+            captured: self.captured.get(account),
         }
     }
 
     /// The accounts that have streams, in order.
     pub fn accounts(&self) -> impl Iterator<Item = (&str, AccountStreams<'_>)> {
         let accounts = self.state.streams.iter();
-        accounts.map(|(account, streams)| {
-            let streams = Some(streams);
-            (account.as_str(), AccountStreams { streams })
+        accounts.map(move |(account, streams)| {
+            let of_account = AccountStreams {
+                streams: Some(streams),
+                captured: self.captured.get(account),
+            };
+            (account.as_str(), of_account)
         })
     }
 
@@ -149,12 +213,12 @@ impl Machine {
         validate::check_again(&config, &self.account(&account))?;
         let assignment = Assignment {
             group: self.state.next_group,
-            config: *config,
+            config: Arc::from(config),
             created: now,
             peers,
         };
         self.state.next_group = self.state.next_group.next();
-        self.usage.add(&account, &assignment.config);
+        self.note(&account, &assignment);
         let name = assignment.config.name.clone();
         let streams = self.state.streams.entry(account).or_default();
         streams.insert(name, assignment.clone());
@@ -167,10 +231,12 @@ impl Machine {
         let assignment = streams
             .and_then(|streams| streams.get_mut(&config.name))
             .ok_or_else(not_found)?;
-        self.usage.remove(account, &assignment.config);
-        assignment.config = config;
-        self.usage.add(account, &assignment.config);
-        Ok(Outcome::Updated(assignment.clone()))
+        let before = assignment.clone();
+        assignment.config = Arc::new(config);
+        let updated = assignment.clone();
+        self.forget(account, &before);
+        self.note(account, &updated);
+        Ok(Outcome::Updated(updated))
     }
 
     fn delete(&mut self, account: &str, name: &str) -> Result<Outcome, ApiError> {
@@ -179,8 +245,24 @@ impl Machine {
         if streams.is_empty() {
             self.state.streams.remove(account);
         }
-        self.usage.remove(account, &assignment.config);
+        self.forget(account, &assignment);
         Ok(Outcome::Deleted(assignment))
+    }
+}
+
+/// Notes what a stream captures.
+fn capture(
+    captured: &mut BTreeMap<String, Sublist<Captured>>,
+    account: &str,
+    assignment: &Assignment,
+) {
+    let subjects = &assignment.config.subjects;
+    if subjects.is_empty() {
+        return;
+    }
+    let of_account = captured.entry(account.to_owned()).or_default();
+    for subject in subjects {
+        of_account.insert(subject.as_bytes(), None, Captured::by(assignment));
     }
 }
 

@@ -1,6 +1,7 @@
 //! The machine's state as bytes in a checkpoint.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -58,7 +59,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<State, DecodeError> {
         }
         let assignment = Assignment {
             group,
-            config: config_from(&stream.config)?,
+            config: Arc::new(config_from(&stream.config)?),
             created: Timestamp::from_unix_nanos(stream.created),
             peers: nodes_from(stream.peers)?,
         };

@@ -38,6 +38,10 @@ pub struct Healthz {
     error: String,
     #[serde(skip_serializing_if = "is_zero")]
     errors: Vec<HealthError>,
+    /// How full the disk of streams is, while they take no messages because of it. It makes
+    /// nothing unhealthy: who is to free it must get in.
+    #[serde(skip_serializing_if = "is_zero")]
+    disk: &'static str,
 }
 
 /// One thing that is wrong.
@@ -86,7 +90,10 @@ impl Healthz {
         if let Err(text) = source.ready() {
             return Self::unhealthy(500, ErrorKind::Connection, text, options.details);
         }
-        let jetstream = source.jetstream().filter(|_| !options.server_only);
+        let jetstream = source.jetstream();
+        let disk = jetstream.as_ref().and_then(|found| found.disk.if_full());
+        let disk = disk.map_or("", |disk| disk.level.name());
+        let jetstream = jetstream.filter(|_| !options.server_only);
         match jetstream.and_then(|streams| problem_of_streams(source, &streams, options)) {
             Some((status_code, problem)) => Self::unavailable(status_code, problem, options),
             None => Healthz {
@@ -94,6 +101,7 @@ impl Healthz {
                 status_code: 200,
                 error: String::new(),
                 errors: Vec::new(),
+                disk,
             },
         }
     }
@@ -128,6 +136,7 @@ impl Healthz {
             status_code,
             error,
             errors,
+            disk: "",
         }
     }
 

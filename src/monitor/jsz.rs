@@ -13,8 +13,8 @@ use super::go_format::{Time, is_zero};
 use super::paging::Page;
 use super::source::Source;
 use super::streams::{
-    AccountStreams, JetStreamConfig, JetStreamLimits, JetStreamSnapshot, Stats, StreamDetails,
-    Wanted,
+    AccountStreams, Disk, JetStreamConfig, JetStreamLimits, JetStreamSnapshot, Stats,
+    StreamDetails, Wanted,
 };
 
 /// Why there is no answer.
@@ -64,13 +64,12 @@ impl JszOptions {
 
     /// The accounts to be shown.
     fn page<'a>(&self, snapshot: &'a JetStreamSnapshot) -> Vec<&'a AccountStreams> {
-        if !self.account.is_empty() {
-            let found = snapshot.accounts.iter();
-            return found
-                .filter(|account| account.name == self.account)
-                .collect();
+        let named = |account: &&AccountStreams| account.name == self.account;
+        if let Some(found) = snapshot.accounts.iter().find(named) {
+            return vec![found];
         }
-        match self.accounts || self.with_streams() {
+        // One that is not there is no matter if all are asked for by name.
+        match self.accounts || (self.with_streams() && self.account.is_empty()) {
             true => Page::new(self.offset, self.limit).cut(snapshot.accounts.iter().collect()),
             false => Vec::new(),
         }
@@ -100,6 +99,9 @@ pub struct Jsz {
     #[serde(skip_serializing_if = "is_zero")]
     account_details: Vec<AccountJsz>,
     total: u64,
+    /// No part of the published format; left out while streams take messages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disk: Option<Disk>,
 }
 
 /// JetStream of one account.
@@ -190,6 +192,7 @@ impl Jsz {
             bytes: streams().map(|stream| stream.bytes).sum(),
             account_details,
             total: snapshot.accounts.len() as u64,
+            disk: snapshot.disk.if_full(),
         })
     }
 }

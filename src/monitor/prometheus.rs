@@ -123,6 +123,19 @@ fn families(source: &dyn Source) -> Vec<proto::MetricFamily> {
             jetstream.config.max_storage as f64,
         ),
         single(&metrics::JETSTREAM_FAILED, jetstream.failed.len() as f64),
+        single(
+            &metrics::JETSTREAM_DISK_LEVEL,
+            f64::from(jetstream.disk.level as u8),
+        ),
+        single(&metrics::JETSTREAM_DISK_TOTAL, jetstream.disk.total as f64),
+        single(
+            &metrics::JETSTREAM_DISK_AVAILABLE,
+            jetstream.disk.available as f64,
+        ),
+        single(
+            &metrics::JETSTREAM_LOG_SEGMENTS,
+            jetstream.log_segments as f64,
+        ),
         per_site(&metrics::JETSTREAM_STREAMS, |site| {
             site.streams.len() as u64
         }),

@@ -8,10 +8,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::go_format::{Nanos, is_zero};
+use crate::vfs::space::Level;
 
 /// JetStream of this server and its figures.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,6 +27,33 @@ pub struct JetStreamSnapshot {
     pub accounts: Vec<AccountStreams>,
     /// Account and name of streams that should run and do not.
     pub failed: Vec<(String, String)>,
+    /// The disk that streams are stored on.
+    pub disk: Disk,
+    /// Segments of the log that hold something.
+    pub log_segments: u64,
+}
+
+/// The disk that streams are stored on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Disk {
+    /// How full it is.
+    #[serde(serialize_with = "level_name")]
+    pub level: Level,
+    /// Its size.
+    pub total: u64,
+    /// What may still be written.
+    pub available: u64,
+}
+
+impl Disk {
+    /// The disk, if streams take no messages because of it.
+    pub fn if_full(self) -> Option<Disk> {
+        (self.level >= Level::Soft).then_some(self)
+    }
+}
+
+fn level_name<S: Serializer>(level: &Level, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(level.name())
 }
 
 /// What is configured.

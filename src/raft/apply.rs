@@ -7,7 +7,8 @@
 //! travels to no peer. openraft purges the log up to it, once it is complete.
 //!
 //! Invariants: a view whose instance was replaced changes nothing; a checkpoint that
-//! failed ends nothing: openraft is told of the one before, and purges nothing.
+//! failed, or found no room to begin, ends nothing: openraft is told of the one before, and
+//! purges nothing.
 
 use std::io;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::raft::replica::{AbortOnPanic, Replica};
 use crate::raft::types::{LogId, SnapshotMeta, StoredMembership, TypeConfig};
 use crate::state_machine::{Checkpoint, MachineError, StateMachine};
 use crate::tasks;
+use crate::vfs;
 
 /// What a snapshot consists of: nothing that travels, yet.
 #[derive(Clone, Copy, Debug, Default)]
@@ -105,7 +107,10 @@ impl<M: StateMachine> RaftStateMachine<TypeConfig> for Apply<M> {
             match begun {
                 Ok(begun) => Some(begun),
                 Err(err) => {
-                    let failure = replica.fail(err);
+                    let failure = match vfs::is_full(&err) {
+                        true => Arc::new(err),
+                        false => replica.fail(err),
+                    };
                     drop(replica);
                     tell_all(waiters, &Err(CheckpointError::Machine(failure)));
                     return None;
@@ -159,7 +164,9 @@ impl<M: StateMachine> RaftSnapshotBuilder<TypeConfig> for Builder<M> {
             None => Ok(()),
         };
         let told = completed.map(|()| self.position.clone()).map_err(|err| {
-            tracing::warn!(%err, "a checkpoint failed, the one before stays");
+            if !vfs::is_full(&err) {
+                tracing::warn!(%err, "a checkpoint failed, the one before stays");
+            }
             CheckpointError::Machine(Arc::new(err))
         });
         let built = {

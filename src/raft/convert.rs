@@ -46,7 +46,7 @@ pub struct Position {
 
 /// A batch of commands, encoded.
 pub fn batch<M: StateMachine>(now: Timestamp, commands: &[M::Command], ticket: Ticket) -> Batch {
-    let mut stored = Vec::with_capacity(HEAD_BYTES + 64 * commands.len());
+    let mut stored = Vec::with_capacity(HEAD_BYTES);
     stored.put_u8(COMMANDS);
     stored.put_i64_le(now.unix_nanos());
     M::encode(commands, &mut stored);

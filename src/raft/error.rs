@@ -20,6 +20,9 @@ pub enum ProposeError {
     /// The disk has no room. Nothing was done; asking again later is right.
     #[error("no space left")]
     NoSpace,
+    /// One entry of the log cannot hold so much. Nothing was done, now or later.
+    #[error("too large for the log")]
+    TooLarge,
     /// Part of the group's log is lost. Nothing is done until somebody accepts that, see
     /// [`crate::raft::group::Group::accept_damage`].
     #[error("the group's log is damaged")]

@@ -29,12 +29,16 @@ use crate::raft::error::{CheckpointError, ProposeError};
 use crate::raft::hibernate::{Desk, Power};
 use crate::raft::log_store::LogStore;
 use crate::raft::replica::{Replica, Told};
+use crate::raft::space::Space;
 use crate::state_machine::{MachineError, StateMachine};
 use crate::tasks::Place;
+use crate::vfs;
 use crate::wal::{self, GroupId};
 
 /// How long a checkpoint waits to begin before it asks openraft again.
 const CHECKPOINT_RETRY: Duration = Duration::from_millis(20);
+/// How long a group waits after a checkpoint that failed: each try may write much.
+const CHECKPOINT_PAUSE: Duration = Duration::from_secs(2);
 
 /// How a group is run.
 #[derive(Clone, Debug)]
@@ -47,6 +51,8 @@ pub struct Options {
     pub checkpoint_bytes: u64,
     /// The same for logs in memory.
     pub checkpoint_bytes_in_memory: u64,
+    /// What the disk takes, for all groups.
+    pub space: Arc<Space>,
 }
 
 impl Options {
@@ -57,6 +63,7 @@ impl Options {
             idle: Duration::from_secs(5),
             checkpoint_bytes: 64 << 20,
             checkpoint_bytes_in_memory: 1 << 20,
+            space: Arc::default(),
         }
     }
 }
@@ -132,8 +139,8 @@ impl<M: StateMachine> Group<M> {
     /// this call, not when the future is polled; dropping the future takes nothing back.
     ///
     /// # Errors
-    /// See [`ProposeError`]. With [`ProposeError::NoSpace`] and [`ProposeError::Damaged`]
-    /// nothing was done.
+    /// See [`ProposeError`]. With [`ProposeError::NoSpace`], [`ProposeError::TooLarge`] and
+    /// [`ProposeError::Damaged`] nothing was done.
     pub fn propose(
         &self,
         now: Timestamp,
@@ -158,11 +165,14 @@ impl<M: StateMachine> Group<M> {
             return Err(Ok(Vec::new()));
         }
         let inner = &self.inner;
-        if inner.log.is_full() {
+        if inner.log.space().is_exhausted() {
             return Err(Err(ProposeError::NoSpace));
         }
         let ticket = inner.replica.lock().next_ticket();
         let batch = convert::batch::<M>(now, &commands, ticket);
+        if batch.stored.len() as u64 > inner.log.append_bytes_max() {
+            return Err(Err(ProposeError::TooLarge));
+        }
         let told = inner.replica.lock().expect(ticket, commands);
         if inner.lay_down(|desk| desk.waiting.push_back(batch)) {
             Ok(told)
@@ -184,6 +194,23 @@ impl<M: StateMachine> Group<M> {
     /// See [`CheckpointError`]; the one before stays valid.
     pub async fn checkpoint(&self) -> Result<(), CheckpointError> {
         self.inner.checkpoint().await
+    }
+
+    /// Starts openraft though nothing is proposed yet. The first instance of a process takes
+    /// longer than others: openraft makes 26 MB of tables.
+    pub fn wake(&self) {
+        self.inner.lay_down(|_| {});
+    }
+
+    /// Makes a checkpoint when there is time, unless one is asked for already.
+    pub fn checkpoint_soon(&self) {
+        Inner::ask_for_checkpoint(&self.inner);
+    }
+
+    /// Gives memory back that only makes things faster.
+    pub fn rest(&self) {
+        self.inner.replica.lock().rest();
+        self.inner.desk.lock().waiting.shrink_to_fit();
     }
 
     /// Ends the group on this server: proposals get [`ProposeError::Stopped`]. Returns when
@@ -208,6 +235,12 @@ impl<M: StateMachine> Group<M> {
     /// When the log does not take that down.
     pub async fn accept_damage(&self) -> std::io::Result<()> {
         self.inner.log.accept_damage().await
+    }
+
+    /// Whether the disk below has no room for what makes the machine grow. Everything else
+    /// may be proposed.
+    pub fn is_closed(&self) -> bool {
+        self.inner.log.space().is_closed()
     }
 
     /// Whether openraft runs for this group.
@@ -259,12 +292,22 @@ impl<M: StateMachine> Inner<M> {
         if self.checkpoint_asked.swap(true, Ordering::Relaxed) {
             return;
         }
-        let inner = Arc::clone(self);
+        let (id, inner) = (self.id, Arc::clone(self));
         self.place.spawn(async move {
-            if let Err(err) = inner.checkpoint().await {
-                tracing::warn!(group = %inner.id, %err, "no checkpoint");
+            let made = inner.checkpoint().await;
+            let weak = Arc::downgrade(&inner);
+            drop(inner);
+            if let Err(err) = made {
+                match vfs::is_full(&err) {
+                    // Whoever looks after the disk says so once for all.
+                    true => tracing::debug!(group = %id, %err, "no checkpoint"),
+                    false => tracing::warn!(group = %id, %err, "no checkpoint"),
+                }
+                tokio::time::sleep(CHECKPOINT_PAUSE).await;
             }
-            inner.checkpoint_asked.store(false, Ordering::Relaxed);
+            if let Some(inner) = weak.upgrade() {
+                inner.checkpoint_asked.store(false, Ordering::Relaxed);
+            }
         });
     }
 
@@ -276,14 +319,14 @@ impl<M: StateMachine> Inner<M> {
     async fn checkpoint(self: &Arc<Self>) -> Result<(), CheckpointError> {
         let _one = self.checkpointing.lock().await;
         let (tell, mut told) = oneshot::channel();
-        {
+        let known = {
             let mut replica = self.replica.lock();
-            let known = replica.checkpoint.as_ref();
-            if known.and_then(|known| known.applied) == replica.position.applied {
+            if !replica.wants_checkpoint() {
                 return Ok(());
             }
             replica.checkpoint_waiters.push(tell);
-        }
+            replica.checkpoint.as_ref().and_then(|known| known.applied)
+        };
         let position = loop {
             // Ignored while openraft has not taken note of the end of the one before.
             if !self.lay_down(|desk| desk.checkpoint = true) {
@@ -295,7 +338,7 @@ impl<M: StateMachine> Inner<M> {
                 () = slept => {}
             }
         };
-        if let Some(applied) = position.applied {
+        if let Some(applied) = position.applied.filter(|applied| Some(*applied) != known) {
             let purged = self.log.purged(applied.index).await;
             return purged.then_some(()).ok_or(CheckpointError::Stopped);
         }
@@ -315,6 +358,10 @@ impl<M: StateMachine> Drop for Inner<M> {
 pub(super) trait Member: Send + Sync {
     /// Makes a checkpoint soon.
     fn ask_for_checkpoint(self: Arc<Self>);
+    /// A checkpoint would hold something, or free something, that the last one does not.
+    fn wants_checkpoint(&self) -> bool;
+    /// Another checkpoint would free room on the disk.
+    fn wants_to_free(&self) -> bool;
     /// As [`Group::stop`].
     fn stop(self: Arc<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
@@ -322,6 +369,16 @@ pub(super) trait Member: Send + Sync {
 impl<M: StateMachine> Member for Inner<M> {
     fn ask_for_checkpoint(self: Arc<Self>) {
         Inner::ask_for_checkpoint(&self);
+    }
+
+    fn wants_checkpoint(&self) -> bool {
+        let replica = self.replica.lock();
+        replica.failure.is_none() && replica.wants_checkpoint()
+    }
+
+    fn wants_to_free(&self) -> bool {
+        let replica = self.replica.lock();
+        replica.failure.is_none() && replica.machine.wants_checkpoint()
     }
 
     fn stop(self: Arc<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {

@@ -16,10 +16,11 @@ use parking_lot::Mutex;
 use crate::raft::convert;
 use crate::raft::error::StartError;
 use crate::raft::group::{Group, Member, Options};
-use crate::raft::log_store::{LogStore, Space};
+use crate::raft::log_store::LogStore;
 use crate::raft::replay;
 use crate::raft::replica::Replica;
 use crate::raft::settings;
+use crate::raft::space::Space;
 use crate::state_machine::StateMachine;
 use crate::tasks::{Place, Shards};
 use crate::wal::error::Error;
@@ -47,7 +48,6 @@ struct Shared {
     wal: Wal,
     options: Options,
     config: Arc<openraft::Config>,
-    space: Arc<Space>,
     running: Mutex<HashMap<GroupId, Weak<dyn Member>>>,
     threads: Shards,
 }
@@ -63,7 +63,6 @@ impl Groups {
             wal,
             options,
             config: Arc::new(config),
-            space: Arc::default(),
             running: Mutex::default(),
             threads,
         };
@@ -97,7 +96,9 @@ impl Groups {
         let position = position.map(convert::position_from_bytes).transpose();
         let position = position.map_err(StartError::Position)?;
         let log = match storage {
-            Storage::Disk => LogStore::on_disk(id, shared.wal.clone(), Arc::clone(&shared.space)),
+            Storage::Disk => {
+                LogStore::on_disk(id, shared.wal.clone(), Arc::clone(&shared.options.space))
+            }
             Storage::Memory => LogStore::in_memory(id),
         };
         let mut replica = Replica::new(machine, position);
@@ -145,9 +146,37 @@ impl Groups {
         pinned.filter_map(ask).collect()
     }
 
-    /// Whether proposals are refused because the disk is full.
-    pub fn space(&self) -> &Space {
-        &self.shared.space
+    /// Asks groups for checkpoints: with `turn` (which, of how many), those of them whose turn
+    /// it is and that have something that is in no checkpoint; if it is `urgent`, all for
+    /// which a checkpoint frees room. How many were asked.
+    pub fn checkpoint_some(&self, turn: Option<(u64, u64)>, urgent: bool) -> usize {
+        if turn.is_none() && !urgent {
+            return 0;
+        }
+        let running: Vec<_> = {
+            let running = self.shared.running.lock();
+            let alive =
+                |(id, member): (&GroupId, &Weak<dyn Member>)| Some((*id, member.upgrade()?));
+            running.iter().filter_map(alive).collect()
+        };
+        let is_due = |id: GroupId, member: &dyn Member| {
+            let is_turn = turn.is_some_and(|(turn, of)| id.0 % of.max(1) == turn % of.max(1));
+            is_turn && member.wants_checkpoint() || urgent && member.wants_to_free()
+        };
+        let due = running
+            .into_iter()
+            .filter(|(id, member)| is_due(*id, &**member));
+        due.map(|(_, member)| member.ask_for_checkpoint()).count()
+    }
+
+    /// The segments of the log that hold something.
+    pub fn log_segments(&self) -> u64 {
+        self.shared.wal.segments() as u64
+    }
+
+    /// What the disk takes.
+    pub fn space(&self) -> &Arc<Space> {
+        &self.shared.options.space
     }
 
     /// Stops all groups.

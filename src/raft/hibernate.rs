@@ -55,7 +55,7 @@ pub(super) struct Desk {
     in_flight_kib: usize,
     /// Proposals and checkpoints ever taken from here.
     taken: u64,
-    /// Of the last driver.
+    /// Of the driver, if there is one.
     driver: Option<JoinHandle<()>>,
 }
 
@@ -162,6 +162,9 @@ impl<M: StateMachine> Inner<M> {
         match desk.power {
             Power::Awake if idle => {
                 desk.power = Power::Asleep;
+                // A task that ended keeps its memory while somebody has its handle.
+                desk.driver = None;
+                desk.waiting = VecDeque::new();
                 true
             }
             Power::Awake => false,

@@ -11,6 +11,7 @@
 //! Invariants: every write goes through the one FIFO below, so a vote and the entries
 //! after it reach the disk in this order; a full disk is never an error of the storage,
 //! which would end the group: `append` waits for room, and [`Space`] says so to proposers;
+//! what one call brings goes to the disk in pieces that fit there;
 //! a ticket is handed out once, to whoever applies.
 //!
 //! What is known to be committed is written ahead of a later append, and seldom: a sole
@@ -29,10 +30,11 @@ use futures_util::{Stream, stream};
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{EntryPayload, RaftLogReader};
 use parking_lot::Mutex;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot};
 
 use crate::raft::convert;
 use crate::raft::memory_log::MemoryLog;
+use crate::raft::space::Space;
 use crate::raft::types::{Entry, LogId, Ticket, TypeConfig, Vote};
 use crate::wal::error::Error;
 use crate::wal::{self, Done, GroupId, GroupState, Wal, Write};
@@ -46,26 +48,11 @@ const CHUNK_BYTES_MAX: usize = 8 << 20;
 /// Commits between two records of how far the log is committed.
 const COMMITTED_EVERY: u64 = 256;
 
+/// What an entry takes beside its payload, and more.
+const ENTRY_BYTES: u64 = 256;
+
 /// How long an append waits before it asks again for room.
 const ROOM_RETRY: Duration = Duration::from_millis(20);
-
-/// Whether the server's disk takes new entries; one for all groups.
-#[derive(Debug, Default)]
-pub struct Space {
-    full: AtomicBool,
-}
-
-impl Space {
-    /// New entries are refused from now on, or taken again.
-    pub fn set_full(&self, full: bool) {
-        self.full.store(full, Ordering::Relaxed);
-    }
-
-    /// New entries are refused.
-    pub fn is_full(&self) -> bool {
-        self.full.load(Ordering::Relaxed)
-    }
-}
 
 /// A group's log. Cheap to clone; all clones are the same log.
 #[derive(Clone)]
@@ -82,7 +69,9 @@ struct Shared {
     /// Bytes appended since the last purge.
     bytes: AtomicU64,
     /// The first index that is not purged; the greatest number once closed.
-    purged: watch::Sender<u64>,
+    purged: AtomicU64,
+    /// Told of every change of it.
+    purging: Notify,
     soft: Mutex<Soft>,
 }
 
@@ -130,7 +119,8 @@ impl LogStore {
             space,
             closing: AtomicBool::new(false),
             bytes: AtomicU64::new(0),
-            purged: watch::Sender::new(0),
+            purged: AtomicU64::new(0),
+            purging: Notify::new(),
             soft: Mutex::default(),
         };
         LogStore {
@@ -143,9 +133,17 @@ impl LogStore {
         matches!(self.shared.below, Below::Memory(_))
     }
 
-    /// Whether new entries are refused for want of space.
-    pub fn is_full(&self) -> bool {
-        self.shared.space.is_full()
+    /// What the disk below takes.
+    pub fn space(&self) -> &Space {
+        &self.shared.space
+    }
+
+    /// What one entry may have, so that it fits on the disk with all that surrounds it.
+    pub fn append_bytes_max(&self) -> u64 {
+        match &self.shared.below {
+            Below::Wal(wal) => wal.write_bytes_max() / 16 * 15,
+            Below::Memory(_) => u64::MAX,
+        }
     }
 
     /// The bytes appended since the last purge, or since the start.
@@ -161,15 +159,28 @@ impl LogStore {
     /// Waits until the entry at `index` is purged in this life of the process; false if the
     /// group stops before.
     pub async fn purged(&self, index: u64) -> bool {
-        let mut purged = self.shared.purged.subscribe();
-        let reached = purged.wait_for(|next| *next > index).await;
-        reached.is_ok_and(|next| *next != u64::MAX)
+        let shared = &self.shared;
+        loop {
+            // Before the look: what changes behind it is not missed.
+            let mut told = std::pin::pin!(shared.purging.notified());
+            told.as_mut().enable();
+            match shared.purged.load(Ordering::Acquire) {
+                u64::MAX => return false,
+                next if next > index => return true,
+                _ => told.await,
+            }
+        }
+    }
+
+    fn set_purged(&self, next: u64) {
+        self.shared.purged.fetch_max(next, Ordering::Release);
+        self.shared.purging.notify_waiters();
     }
 
     /// Whoever waits gives up: the group stops.
     pub fn close(&self) {
         self.shared.closing.store(true, Ordering::Relaxed);
-        self.shared.purged.send_replace(u64::MAX);
+        self.set_purged(u64::MAX);
     }
 
     /// What the log knows of the group.
@@ -381,13 +392,19 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             self.write_when_there_is_room(write, None).await?;
         }
         self.add_bytes(bytes);
-        let write = Write::Append {
-            group,
-            entries: stored,
-        };
         let done: Done =
             Box::new(move |result| callback.io_completed(result.map_err(io::Error::other)));
-        self.write_when_there_is_room(write, Some(done)).await
+        let mut done = Some(done);
+        let mut pieces = pieces(stored, self.append_bytes_max())
+            .into_iter()
+            .peekable();
+        while let Some(entries) = pieces.next() {
+            let write = Write::Append { group, entries };
+            // They become durable in this order: the last one speaks for all.
+            let done = done.take_if(|_| pieces.peek().is_none());
+            self.write_when_there_is_room(write, done).await?;
+        }
+        Ok(())
     }
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {
@@ -406,9 +423,28 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         };
         self.shared.bytes.store(0, Ordering::Relaxed);
         self.write_when_there_is_room(write, None).await?;
-        self.shared.purged.send_replace(log_id.index + 1);
+        self.set_purged(log_id.index + 1);
         Ok(())
     }
+}
+
+/// Entries in runs of at most `bytes_max`, each of at least one entry; one run if there is none.
+fn pieces(entries: Vec<(wal::LogId, Bytes)>, bytes_max: u64) -> Vec<Vec<(wal::LogId, Bytes)>> {
+    let mut pieces = vec![Vec::new()];
+    let mut bytes = 0;
+    for (id, payload) in entries {
+        let more = ENTRY_BYTES + payload.len() as u64;
+        let is_empty = pieces.last().is_none_or(Vec::is_empty);
+        if bytes + more > bytes_max && !is_empty {
+            pieces.push(Vec::new());
+            bytes = 0;
+        }
+        bytes += more;
+        if let Some(last) = pieces.last_mut() {
+            last.push((id, payload));
+        }
+    }
+    pieces
 }
 
 impl LogStore {
@@ -430,7 +466,7 @@ impl LogStore {
         };
         // A refused write drops what it was given: the callback stays here until it is done.
         let done = Arc::new(Mutex::new(done));
-        let mut waited = false;
+        let mut waiting = None;
         loop {
             let again = Arc::clone(&done);
             let call: Done = Box::new(move |result| {
@@ -441,16 +477,12 @@ impl LogStore {
             let has_callback = done.lock().is_some();
             match wal.write(write.clone(), has_callback.then_some(call)) {
                 Err(Error::NoSpace) if !self.shared.closing.load(Ordering::Relaxed) => {
-                    self.shared.space.set_full(true);
-                    waited = true;
+                    if waiting.is_none() {
+                        waiting = Some(self.shared.space.wait());
+                    }
                     tokio::time::sleep(ROOM_RETRY).await;
                 }
-                written => {
-                    if waited {
-                        self.shared.space.set_full(false);
-                    }
-                    return written.map_err(io::Error::other);
-                }
+                written => return written.map_err(io::Error::other),
             }
         }
     }

@@ -20,6 +20,7 @@ pub mod error;
 
 pub mod log_store;
 pub mod memory_log;
+pub mod space;
 
 pub mod apply;
 pub mod replay;

@@ -72,6 +72,13 @@ impl<M: StateMachine> Replica<M> {
         self.position.applied.map_or(0, |applied| applied.index + 1)
     }
 
+    /// A checkpoint would hold something, or free something, that the last one does not.
+    pub fn wants_checkpoint(&self) -> bool {
+        let known = self.checkpoint.as_ref().and_then(|known| known.applied);
+        let is_behind = known != self.position.applied;
+        is_behind || self.machine.wants_checkpoint()
+    }
+
     /// Names a proposal that is about to be made.
     pub fn next_ticket(&mut self) -> Ticket {
         self.last_ticket += 1;
@@ -94,6 +101,12 @@ impl<M: StateMachine> Replica<M> {
         if let Some(proposal) = self.proposals.remove(&ticket) {
             let _ = proposal.tell.send(Err(err));
         }
+    }
+
+    /// Gives memory back that only makes things faster.
+    pub fn rest(&mut self) {
+        self.proposals.shrink_to_fit();
+        self.checkpoint_waiters.shrink_to_fit();
     }
 
     /// No entry of this process will come any more.

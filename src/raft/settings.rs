@@ -30,6 +30,8 @@ pub fn of_a_sole_voter() -> Result<Config, ConfigError> {
         max_in_snapshot_log_to_keep: 0,
         purge_batch_size: 1,
         api_batch_linger_ms: 0,
+        // Figures of openraft's own that nobody looks at.
+        log_stage_capacity: Some(1),
         backoff: "50ms 100ms 200ms ...2s".to_owned(),
         // Nobody to send heartbeats to, or to miss them from: no timer.
         enable_tick: false,

@@ -10,10 +10,8 @@ use super::identity::Identity;
 use super::version;
 use crate::auth::decision::Directory;
 use crate::config::options::Options;
+use crate::consumer::metadata::API_LEVEL;
 use crate::protocol::info::Info;
-
-/// The stream API level: no streams yet, so the lowest.
-const API_LEVEL: u64 = 0;
 
 /// INFO for everybody; a client's own fields are added when it connects. A server on its
 /// own has no `connect_urls`: there is nowhere else to go.
@@ -45,7 +43,7 @@ pub fn build(
         max_payload: i64::from(options.limits.max_payload),
         ldm: lame_duck,
         jetstream: options.jetstream.enabled,
-        api_lvl: API_LEVEL,
+        api_lvl: u64::from(API_LEVEL),
         host,
         port,
         ..Info::default()

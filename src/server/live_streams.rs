@@ -6,24 +6,43 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::api_error::json::time::Time;
+use crate::consumer::info::Info as ConsumerInfo;
 use crate::consumer::metadata::API_LEVEL;
 use crate::jetstream::JetStream;
-use crate::jetstream::api::view;
 use crate::jetstream::handle::StreamHandle;
+use crate::jetstream::info::{self, Details};
 use crate::jetstream::replica::Replica;
 use crate::monitor::go_format::Nanos;
 use crate::monitor::streams::{
-    AccountStreams, JetStreamConfig, JetStreamLimits, JetStreamSnapshot, StreamDetails,
+    AccountStreams, Disk, JetStreamConfig, JetStreamLimits, JetStreamSnapshot, StreamDetails,
     StreamSnapshot, Wanted,
 };
-use crate::stream::config::Storage;
+use crate::stream::config::{Config, Storage};
+use crate::stream::info::{Cluster, Info, Origin, State};
 
 /// How long one stream may take to say what it is.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// What the API adds to metadata, and monitoring does not show.
-const ADDED: [&str; 2] = ["_nats.ver", "_nats.level"];
+
+/// One stream in the order of the published format.
+#[derive(Serialize)]
+struct Detail {
+    name: String,
+    created: Time,
+    cluster: Cluster,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    config: Option<Config>,
+    state: State,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    consumer_detail: Vec<ConsumerInfo<Cluster>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mirror: Option<Origin>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sources: Vec<Origin>,
+}
 
 /// The figures of now; `configured` is what the configuration says.
 pub(super) fn snapshot(
@@ -31,6 +50,7 @@ pub(super) fn snapshot(
     configured: &crate::config::options::jetstream::JetStream,
 ) -> JetStreamSnapshot {
     let limits = *jetstream.limits.read();
+    let space = jetstream.streams.space();
     let shown = |limit: Option<u64>| limit.map_or(0, |l| i64::try_from(l).unwrap_or(i64::MAX));
     let mut accounts: Vec<_> = jetstream.streams.accounts().iter().map(account).collect();
     accounts.sort_by(|a, b| a.name.cmp(&b.name));
@@ -54,6 +74,12 @@ pub(super) fn snapshot(
         api_level: u64::from(API_LEVEL),
         accounts,
         failed: jetstream.missing_streams(),
+        disk: Disk {
+            level: space.level(),
+            total: space.figures().total,
+            available: space.figures().available,
+        },
+        log_segments: jetstream.streams.log_segments(),
     }
 }
 
@@ -88,7 +114,6 @@ fn stream(handle: &StreamHandle) -> StreamSnapshot {
 /// What streams say of themselves.
 pub(super) async fn details(jetstream: &JetStream, wanted: &Wanted) -> StreamDetails {
     let leader = jetstream.options.server_name.clone();
-    let version = jetstream.options.version;
     let (config, consumers) = (wanted.config, wanted.consumers);
     let mut all = StreamDetails::new();
     for name in &wanted.accounts {
@@ -103,7 +128,7 @@ pub(super) async fn details(jetstream: &JetStream, wanted: &Wanted) -> StreamDet
                     true => replica.handle.consumer_names(),
                     false => Vec::new(),
                 };
-                detail(replica, version, leader, config, &names)
+                detail(replica, &leader, config, &names)
             });
             match tokio::time::timeout(PATIENCE, read).await {
                 Ok(Ok(detail)) => said.push(detail),
@@ -116,66 +141,39 @@ pub(super) async fn details(jetstream: &JetStream, wanted: &Wanted) -> StreamDet
     all
 }
 
-/// One stream in the order of the published format.
+/// What one stream says, as JSON.
 fn detail(
     replica: &mut Replica,
-    version: &str,
-    leader: String,
+    leader: &str,
     config: bool,
     consumers: &[String],
 ) -> Map<String, Value> {
-    let asked = view::Details {
-        leader: Some(leader),
-        ..view::Details::default()
+    let (info, _) = info::stream(replica, &Details::default());
+    let Info {
+        created,
+        state,
+        mirror,
+        sources,
+        ..
+    } = info;
+    let consumers = consumers.iter().filter_map(|name| {
+        let mut info = info::consumer(replica, name)?;
+        info.config = info.config.filter(|_| config);
+        Some(info)
+    });
+    let detail = Detail {
+        consumer_detail: consumers.collect(),
+        name: replica.handle.name.to_string(),
+        created,
+        cluster: info::led_by(leader),
+        config: config.then_some(info.config),
+        state,
+        mirror,
+        sources,
     };
-    let (mut shown, _) = view::stream(replica, version, &asked);
-    let mut detail = Map::new();
-    detail.insert("name".to_owned(), replica.handle.name.to_string().into());
-    for key in ["created", "cluster", "config", "state"] {
-        let value = shown.shift_remove(key);
-        if let Some(mut value) = value.filter(|_| config || key != "config") {
-            if key == "config" {
-                take_additions(&mut value);
-            }
-            detail.insert(key.to_owned(), value);
-        }
-    }
-    let consumers: Vec<Value> = consumers
-        .iter()
-        .filter_map(|name| consumer(replica, name, version, config))
-        .collect();
-    if !consumers.is_empty() {
-        detail.insert("consumer_detail".to_owned(), consumers.into());
-    }
-    for key in ["mirror", "sources"] {
-        if let Some(value) = shown.shift_remove(key) {
-            detail.insert(key.to_owned(), value);
-        }
-    }
-    detail
-}
-
-fn consumer(replica: &mut Replica, name: &str, version: &str, config: bool) -> Option<Value> {
-    let mut shown = view::consumer(replica, name, version, None)?;
-    if config {
-        shown.get_mut("config").map(take_additions);
-    } else {
-        shown.shift_remove("config");
-    }
-    Some(Value::Object(shown))
-}
-
-/// Takes what the API adds out of a configuration.
-fn take_additions(config: &mut Value) {
-    let Some(Value::Object(metadata)) = config.get_mut("metadata") else {
-        return;
-    };
-    for key in ADDED {
-        metadata.shift_remove(key);
-    }
-    if metadata.is_empty()
-        && let Value::Object(config) = config
-    {
-        config.shift_remove("metadata");
+    // A struct always serialises as an object.
+    match serde_json::to_value(&detail) {
+        Ok(Value::Object(detail)) => detail,
+        _ => Map::new(),
     }
 }

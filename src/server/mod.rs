@@ -26,6 +26,7 @@ pub mod secure;
 pub mod shutdown;
 pub mod signals;
 pub mod source;
+mod space;
 mod streams;
 pub mod system;
 pub mod tls;

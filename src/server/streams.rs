@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 use super::identity::Identity;
+use super::space::{self, Alarm, Keeper};
 use super::{banner, memory, version};
 use crate::account;
 use crate::account::limits::JetStreamLimits;
@@ -19,6 +20,7 @@ use crate::connection::resident;
 use crate::consumer::metadata::API_LEVEL;
 use crate::entropy::{self, Random};
 use crate::jetstream::account::{AccountStreams, Server};
+use crate::jetstream::entrance;
 use crate::jetstream::mailbox::Limits;
 use crate::jetstream::meta_group::{Meta, MetaError};
 use crate::jetstream::streams::{self, Streams};
@@ -27,9 +29,11 @@ use crate::jetstream::{self, JetStream, ServerLimits, subscriptions};
 use crate::pubsub::accounts::{Account, Accounts};
 use crate::raft::group;
 use crate::raft::groups::{self, Groups};
+use crate::raft::space::Space;
 use crate::tasks::Shards;
 use crate::vfs::Vfs;
 use crate::vfs::real::RealVfs;
+use crate::vfs::watched::Watched;
 use crate::wal::identity::DataDir;
 use crate::wal::{self, RecoveryReport, Wal};
 
@@ -84,6 +88,8 @@ pub(super) struct Started {
     pub wal: Wal,
     /// Answers requests.
     pub task: JoinHandle<()>,
+    /// Looks after the disk.
+    pub keeper: JoinHandle<()>,
     /// Where requests wait.
     queue: Arc<Queue>,
     /// Nobody else may use it meanwhile.
@@ -108,15 +114,27 @@ pub(super) async fn start(
         None => std::env::temp_dir().join(DEFAULT_DIRECTORY),
     };
     let directory = directory.join(OWN_DIRECTORY);
-    let vfs: Arc<dyn Vfs> = Arc::new(RealVfs);
+    let disk: Arc<dyn Vfs> = Arc::new(RealVfs);
+    let room = Arc::new(Space::default());
+    let watch = Arc::new(Alarm(Arc::clone(&room)));
+    let vfs: Arc<dyn Vfs> = Arc::new(Watched::new(Arc::clone(&disk), watch));
     let data_dir = own_directory(&*vfs, &directory)?;
+    let mut keeper = Keeper::new(disk, &directory, Arc::clone(&room))?;
+    let space = room.figures();
     let log = directory.join("wal");
     vfs.create_dir_all(&log)?;
     let wal_options = wal::Options {
+        segment_bytes: space::segment_bytes(space, u64::from(options.limits.max_payload)),
         quarantine: Some(directory.join("quarantine")),
+        on_fatal: Arc::new(|err| space::end(err)),
         ..wal::Options::default()
     };
-    let opened = Wal::open(Arc::clone(&vfs), log, wal_options);
+    let open = || Wal::open(Arc::clone(&vfs), log.clone(), wal_options.clone());
+    let opened = match open() {
+        // The reserve is for this.
+        Err(err) if err.is_full() && keeper.give_up_reserve()? => open(),
+        opened => opened,
+    };
     let (wal, report) = opened.map_err(|cause| StreamsError::Wal {
         directory: directory.clone(),
         cause,
@@ -125,8 +143,14 @@ pub(super) async fn start(
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = Shards::start("stream", cores.min(groups::THREADS_MAX), resident::live);
     let threads = threads.map_err(StreamsError::Threads)?;
-    let groups = Groups::open(wal.clone(), group::Options::new(NODE), threads)
-        .map_err(StreamsError::Threads)?;
+    let group_options = group::Options {
+        checkpoint_bytes: wal_options.segment_bytes,
+        space: room,
+        ..group::Options::new(NODE)
+    };
+    let groups =
+        Groups::open(wal.clone(), group_options, threads).map_err(StreamsError::Threads)?;
+    let keeper = keeper.start(groups.clone());
     let meta = Meta::open(&groups, &vfs, &directory, NODE)?;
     let limit = |configured: Option<u64>, default: usize| {
         configured.map_or(default, |limit| usize::try_from(limit).unwrap_or(default))
@@ -143,7 +167,6 @@ pub(super) async fn start(
         groups,
         Random::from_system(),
     );
-    let space = vfs.space(&directory)?;
     let limits = limits(
         settings,
         memory::available(&RealVfs) as u64 / 4 * 3,
@@ -165,7 +188,10 @@ pub(super) async fn start(
             server_name: identity.name.clone(),
             version: version::COMPATIBILITY,
             strict: settings.strict,
-            requests_max: usize::try_from(settings.request_queue_limit).unwrap_or(usize::MAX),
+            requests: entrance::Limits {
+                requests_max: usize::try_from(settings.request_queue_limit).unwrap_or(usize::MAX),
+                infos_max: usize::try_from(settings.info_queue_limit).unwrap_or(usize::MAX),
+            },
             store_dir,
             limits,
         },
@@ -193,10 +219,13 @@ pub(super) async fn start(
     if failed > 0 {
         tracing::error!("  {failed} streams do not run");
     }
+    // Each start after a crash begins a segment: they must go though crashes follow quickly.
+    let _stay = jetstream.streams.release_segments(space::SEGMENTS_HELD_MAX);
     let took = clock::monotonic().since(began);
     tracing::info!("Took {took:?} to start JetStream");
     Ok(Some(Started {
         _data_dir: data_dir,
+        keeper,
         queue,
         jetstream,
         wal,

@@ -176,6 +176,17 @@ pub trait MsgStore: Send {
     /// Begins a checkpoint: `state` is what the machine remembers beside the messages; it is
     /// kept with them and comes back with them.
     fn checkpoint(&mut self, state: Vec<u8>) -> Result<Box<dyn Checkpoint>, Error>;
+
+    /// Gives memory and files back that only make things faster: nobody has asked for a
+    /// while. What is asked afterwards is answered as before.
+    fn rest(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Another checkpoint would free room on the disk.
+    fn wants_checkpoint(&self) -> bool {
+        false
+    }
 }
 
 /// Opens stores; a stream is handed one.

@@ -22,13 +22,54 @@ use pb::command::Kind;
 /// The field of `Commands` that holds the commands.
 const COMMANDS: u32 = 1;
 
+/// The field of `Command` that holds a `Publish`.
+const PUBLISH: u32 = 1;
+/// More than the keys and lengths around a message take.
+const FRAME_BYTES: usize = 32;
+
 /// Appends the commands of one entry.
 pub fn encode(commands: &[Command], out: &mut Vec<u8>) {
+    let bytes = |command: &Command| match command {
+        Command::Publish(publish) => parts(publish).iter().map(|part| part.len()).sum(),
+        Command::Copy(copy) => copy.subject.len() + copy.headers.len() + copy.payload.len(),
+        _ => FRAME_BYTES,
+    };
+    let sizes = commands.iter().map(|command| FRAME_BYTES + bytes(command));
+    out.reserve(sizes.sum());
     for command in commands {
+        if let Command::Publish(publish) = command {
+            encode_publish(publish, out);
+            continue;
+        }
         let message = pb::Command {
             kind: Some(to_pb(command)),
         };
         prost::encoding::message::encode(COMMANDS, &message, out);
+    }
+}
+
+fn parts(publish: &Publish) -> [&Bytes; 3] {
+    [&publish.subject, &publish.headers, &publish.payload]
+}
+
+/// What most entries consist of, without a message of `pb` in between.
+fn encode_publish(publish: &Publish, out: &mut Vec<u8>) {
+    use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
+    let fields = (1..).zip(parts(publish));
+    let fields = fields.filter(|(_, part)| !part.is_empty());
+    let field_len = |(tag, part): (u32, &Bytes)| {
+        key_len(tag) + encoded_len_varint(part.len() as u64) + part.len()
+    };
+    let len: usize = fields.clone().map(field_len).sum();
+    let outer = key_len(PUBLISH) + encoded_len_varint(len as u64) + len;
+    for (tag, len) in [(COMMANDS, outer), (PUBLISH, len)] {
+        encode_key(tag, WireType::LengthDelimited, out);
+        encode_varint(len as u64, out);
+    }
+    for (tag, part) in fields {
+        encode_key(tag, WireType::LengthDelimited, out);
+        encode_varint(part.len() as u64, out);
+        out.extend_from_slice(part);
     }
 }
 
@@ -275,6 +316,31 @@ mod tests {
         let mut bytes = Vec::new();
         encode(&commands, &mut bytes);
         assert_eq!(decode(&bytes.into()).unwrap(), commands);
+    }
+
+    #[test]
+    fn a_publish_is_the_message_of_the_proto_file() {
+        let publish = |headers: &'static [u8], payload: &'static [u8]| Publish {
+            subject: Bytes::from_static(b"a.b"),
+            headers: Bytes::from_static(headers),
+            payload: Bytes::from_static(payload),
+        };
+        for (headers, payload) in [
+            (&b""[..], &b""[..]),
+            (b"H", b""),
+            (b"", &[7; 127]),
+            (&[8; 128], &[9; 70_000]),
+        ] {
+            let command = Command::Publish(publish(headers, payload));
+            let mut bytes = Vec::new();
+            encode(std::slice::from_ref(&command), &mut bytes);
+            let message = pb::Commands {
+                commands: vec![pb::Command {
+                    kind: Some(to_pb(&command)),
+                }],
+            };
+            assert_eq!(bytes, message.encode_to_vec());
+        }
     }
 
     #[test]

@@ -51,9 +51,10 @@ impl Member {
 #[derive(Debug)]
 pub struct Consumers {
     by_name: BTreeMap<String, usize>,
-    slots: Vec<Option<Member>>,
+    slots: Vec<Option<Box<Member>>>,
     free: Vec<usize>,
-    by_filter: Sublist<u64>,
+    /// None without consumers: most streams have none.
+    by_filter: Option<Box<Sublist<u64>>>,
     /// Slots that match the message at hand; kept for its memory.
     matching: Vec<usize>,
     /// Slots told of something new since the last [`Consumers::drain_woken`].
@@ -71,7 +72,7 @@ impl Consumers {
             by_name: BTreeMap::new(),
             slots: Vec::new(),
             free: Vec::new(),
-            by_filter: Sublist::new(),
+            by_filter: None,
             matching: Vec::new(),
             woken: Vec::new(),
             with_former: 0,
@@ -94,39 +95,45 @@ impl Consumers {
         self.direct > 0
     }
 
+    /// How many are not read by mirrors or sources.
+    pub fn counted(&self) -> usize {
+        self.len() - self.direct
+    }
+
     /// The consumer of that name.
     pub fn get(&self, name: &str) -> Option<&Member> {
-        self.slots.get(*self.by_name.get(name)?)?.as_ref()
+        self.slots.get(*self.by_name.get(name)?)?.as_deref()
     }
 
     /// The consumer of that name, to give it a command. Its configuration is changed by
     /// [`Consumers::update`] only.
     pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut Member> {
-        self.slots.get_mut(*self.by_name.get(name)?)?.as_mut()
+        self.slots.get_mut(*self.by_name.get(name)?)?.as_deref_mut()
     }
 
     /// All of them, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Member> {
         self.by_name
             .values()
-            .filter_map(|slot| self.slots.get(*slot)?.as_ref())
+            .filter_map(|slot| self.slots.get(*slot)?.as_deref())
     }
 
     /// Adds one under a name that is free, with the former filters that it had.
     pub(super) fn insert(&mut self, name: String, consumer: Consumer, former: Vec<Box<[u8]>>) {
         debug_assert!(!self.by_name.contains_key(&name), "the name is free");
         let slot = self.free.pop().unwrap_or(self.slots.len());
-        let member = Member {
+        let member = Box::new(Member {
             has_former: !former.is_empty(),
             filters: united(filters_of(&consumer), former),
             name: name.clone(),
             consumer,
             woken: false,
-        };
+        });
         self.direct += usize::from(member.consumer.config().direct);
         self.with_former += usize::from(member.has_former);
         for filter in &member.filters {
-            self.by_filter.insert(filter, None, slot as u64);
+            let by_filter = self.by_filter.get_or_insert_default();
+            by_filter.insert(filter, None, slot as u64);
         }
         match self.slots.get_mut(slot) {
             Some(place) => *place = Some(member),
@@ -137,11 +144,16 @@ impl Consumers {
     }
 
     /// Takes one out.
-    pub(super) fn remove(&mut self, name: &str) -> Option<Member> {
+    pub(super) fn remove(&mut self, name: &str) -> Option<Box<Member>> {
         let slot = self.by_name.remove(name)?;
         let member = self.slots.get_mut(slot)?.take()?;
-        for filter in &member.filters {
-            self.by_filter.remove(filter, None, &(slot as u64));
+        if let Some(by_filter) = &mut self.by_filter {
+            for filter in &member.filters {
+                by_filter.remove(filter, None, &(slot as u64));
+            }
+        }
+        if self.by_name.is_empty() {
+            self.by_filter = None;
         }
         self.direct -= usize::from(member.consumer.config().direct);
         self.with_former -= usize::from(member.has_former);
@@ -157,7 +169,7 @@ impl Consumers {
         change: impl FnOnce(&mut Consumer) -> R,
     ) -> Option<R> {
         let slot = *self.by_name.get(name)?;
-        let member = self.slots.get_mut(slot)?.as_mut()?;
+        let member = self.slots.get_mut(slot)?.as_deref_mut()?;
         self.direct -= usize::from(member.consumer.config().direct);
         let result = change(&mut member.consumer);
         self.direct += usize::from(member.consumer.config().direct);
@@ -174,11 +186,12 @@ impl Consumers {
         }
         self.with_former += usize::from(member.has_former);
         if filters != member.filters {
+            let by_filter = self.by_filter.get_or_insert_default();
             for filter in &member.filters {
-                self.by_filter.remove(filter, None, &(slot as u64));
+                by_filter.remove(filter, None, &(slot as u64));
             }
             for filter in &filters {
-                self.by_filter.insert(filter, None, slot as u64);
+                by_filter.insert(filter, None, slot as u64);
             }
             member.filters = filters;
         }
@@ -188,18 +201,26 @@ impl Consumers {
 
     /// Whether anyone wants messages on this subject.
     pub fn has_interest(&self, subject: &[u8]) -> bool {
+        let Some(by_filter) = &self.by_filter else {
+            return false;
+        };
         match self.with_former {
-            0 => self.by_filter.has_interest(subject),
-            _ => self.by_filter.any(subject, |slot| {
+            0 => by_filter.has_interest(subject),
+            _ => by_filter.any(subject, |slot| {
                 self.member(*slot)
                     .is_some_and(|member| member.consumer.wants(subject))
             }),
         }
     }
 
+    fn any(&self, subject: &[u8], test: impl FnMut(&u64) -> bool) -> bool {
+        let by_filter = self.by_filter.as_ref();
+        by_filter.is_some_and(|by_filter| by_filter.any(subject, test))
+    }
+
     /// Whether no one, but for `except`, needs this message any more. Asks until one does.
     pub(super) fn all_done(&self, seq: Seq, subject: &[u8], except: Option<&str>) -> bool {
-        !self.by_filter.any(subject, |slot| {
+        !self.any(subject, |slot| {
             self.member(*slot).is_some_and(|member| {
                 Some(&*member.name) != except && !member.consumer.is_done_with(seq, subject)
             })
@@ -208,7 +229,7 @@ impl Consumers {
 
     /// Whether someone other than `name`, and not for a mirror or source, wants the subject.
     pub(super) fn is_taken_besides(&self, subject: &[u8], name: &str) -> bool {
-        self.by_filter.any(subject, |slot| {
+        self.any(subject, |slot| {
             self.member(*slot).is_some_and(|member| {
                 let consumer = &member.consumer;
                 member.name != name && !consumer.config().direct && consumer.wants(subject)
@@ -253,31 +274,40 @@ impl Consumers {
     /// they want, room among the pending ones, another configuration.
     pub fn drain_woken(&mut self, mut each: impl FnMut(&Member)) {
         for slot in self.woken.drain(..) {
-            if let Some(member) = self.slots.get_mut(slot).and_then(Option::as_mut) {
+            if let Some(member) = self.slots.get_mut(slot).and_then(Option::as_deref_mut) {
                 member.woken = false;
                 each(member);
             }
         }
     }
 
+    /// Gives memory back that only makes things faster.
+    pub(super) fn rest(&mut self) {
+        self.matching = Vec::new();
+        self.woken.shrink_to_fit();
+        self.slots.shrink_to_fit();
+    }
+
     fn member(&self, slot: u64) -> Option<&Member> {
         let slot = usize::try_from(slot).ok()?;
-        self.slots.get(slot)?.as_ref()
+        self.slots.get(slot)?.as_deref()
     }
 
     /// Shows every consumer that wants the subject, once; those for which `visit` says so
     /// are woken.
     fn for_matching(&mut self, subject: &[u8], mut visit: impl FnMut(&mut Member) -> bool) {
         let mut matching = std::mem::take(&mut self.matching);
-        self.by_filter.walk(subject, |_, slot| {
-            matching.extend(usize::try_from(*slot));
-        });
+        if let Some(by_filter) = &self.by_filter {
+            by_filter.walk(subject, |_, slot| {
+                matching.extend(usize::try_from(*slot));
+            });
+        }
         if matching.len() > 1 {
             matching.sort_unstable();
             matching.dedup();
         }
         for slot in matching.drain(..) {
-            let member = self.slots.get_mut(slot).and_then(Option::as_mut);
+            let member = self.slots.get_mut(slot).and_then(Option::as_deref_mut);
             if member.is_some_and(&mut visit) {
                 self.wake(slot);
             }
@@ -286,7 +316,7 @@ impl Consumers {
     }
 
     fn wake(&mut self, slot: usize) {
-        if let Some(member) = self.slots.get_mut(slot).and_then(Option::as_mut)
+        if let Some(member) = self.slots.get_mut(slot).and_then(Option::as_deref_mut)
             && !member.woken
         {
             member.woken = true;

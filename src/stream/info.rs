@@ -94,6 +94,20 @@ pub struct Origin {
     pub subject_transforms: Vec<SubjectTransform>,
 }
 
+impl Origin {
+    /// The same, before anything was heard of it.
+    #[must_use]
+    pub fn unheard(self) -> Origin {
+        Origin {
+            lag: 0,
+            seq: 0,
+            active: -1,
+            error: None,
+            ..self
+        }
+    }
+}
+
 /// Another stream with the same messages: a mirror, or the origin.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

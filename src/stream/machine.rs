@@ -7,6 +7,8 @@
 //! back; the leader's own consumers (`local`) change nothing that is replicated.
 //! Absent: who proposes, who answers.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::codec;
@@ -34,7 +36,7 @@ pub const SEQ_MAX: Seq = Seq(u64::MAX / 2);
 
 /// One stream as every replica has it.
 pub struct Machine {
-    pub(super) config: Config,
+    pub(super) config: Arc<Config>,
     pub(super) rules: Rules,
     pub(super) store: BoxedStore,
     pub(super) created: Timestamp,
@@ -144,10 +146,11 @@ impl Machine {
     /// # Errors
     /// When the store does not do its part.
     pub fn new(
-        config: Config,
+        config: impl Into<Arc<Config>>,
         mut store: BoxedStore,
         now: Timestamp,
     ) -> Result<Self, MachineError> {
+        let config = config.into();
         let first = Seq(config.first_seq).min(SEQ_MAX);
         if first > store.state().last_seq.next() {
             store
@@ -170,8 +173,15 @@ impl Machine {
     }
 
     /// The configuration that holds.
-    pub fn config(&self) -> &Config {
+    pub fn config(&self) -> &Arc<Config> {
         &self.config
+    }
+
+    /// Has one copy of the configuration in place of two, if somebody else has the same.
+    pub fn share_config(&mut self, config: &Arc<Config>) {
+        if *self.config == **config {
+            self.config = Arc::clone(config);
+        }
     }
 
     /// When the stream was made.
@@ -274,6 +284,18 @@ impl Machine {
     /// Ends all of the leader's own consumers: the leadership has gone.
     pub fn clear_local(&mut self) {
         self.followers.local = Consumers::new();
+    }
+
+    /// Gives memory back that only makes things faster: nobody has asked for a while.
+    ///
+    /// # Errors
+    /// When the store does not do its part.
+    pub fn rest(&mut self) -> Result<(), MachineError> {
+        self.followers.effects.shrink_to_fit();
+        self.followers.consumers.rest();
+        self.followers.local.rest();
+        let rested = self.store.rest();
+        rested.map_err(|cause| disk("let a stream rest", cause))
     }
 
     fn route(&mut self, now: Timestamp, command: Command) -> Result<Answer, Error> {
@@ -393,6 +415,10 @@ impl StateMachine for Machine {
         self.store
             .checkpoint(state)
             .map_err(|cause| disk("begin a checkpoint", cause))
+    }
+
+    fn wants_checkpoint(&self) -> bool {
+        self.store.wants_checkpoint()
     }
 }
 

@@ -10,6 +10,7 @@
 //! are due. Absent: the consumers' own bookkeeping.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -114,7 +115,7 @@ impl Machine {
 
     /// Takes a new configuration over and makes it hold.
     pub(super) fn configure(&mut self, now: Timestamp, config: Config) -> Result<Answer, Error> {
-        let before = std::mem::replace(&mut self.config, config);
+        let before = std::mem::replace(&mut self.config, Arc::new(config));
         let per_subject = self.rules.max_per_subject;
         self.rules = Rules::of(&self.config);
         self.dedup.set_window(now, self.config.duplicate_window);

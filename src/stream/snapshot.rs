@@ -7,6 +7,8 @@
 //! over the same messages; no map's order reaches the bytes unsorted. Absent: messages, the
 //! leader's own consumers, deadlines.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use prost::Message as _;
 
@@ -38,7 +40,7 @@ impl Machine {
         });
         pb::State {
             position,
-            config: to_json(&self.config),
+            config: to_json(&*self.config),
             created: self.created.unix_nanos(),
             now: self.now.unix_nanos(),
             last_msg_id: self.last_msg_id.clone(),
@@ -90,7 +92,7 @@ impl Machine {
             },
             sweeps: Sweeps::from_pb(&state.sweeps),
             timing: Timing::default(),
-            config,
+            config: Arc::new(config),
         };
         Ok((machine, Bytes::copy_from_slice(&state.position)))
     }

@@ -115,6 +115,14 @@ table! {
         "Bytes of all streams on disk at most; 0 without JetStream.";
     JETSTREAM_FAILED = Gauge "natter_jetstream_streams_failed" ["streams"] ()
         "Streams that should run and do not.";
+    JETSTREAM_DISK_LEVEL = Gauge "natter_jetstream_disk_level" ["level"] ()
+        "How full the disk of streams is: 0 ok, 1 warn, 2 soft (file streams take no messages), 3 hard.";
+    JETSTREAM_DISK_TOTAL = Gauge "natter_jetstream_disk_bytes" ["bytes"] ()
+        "Size of the disk of streams; 0 without JetStream.";
+    JETSTREAM_DISK_AVAILABLE = Gauge "natter_jetstream_disk_available_bytes" ["bytes"] ()
+        "What may still be written to the disk of streams.";
+    JETSTREAM_LOG_SEGMENTS = Gauge "natter_jetstream_log_segments" ["segments"] ()
+        "Segments of the write-ahead log that hold something.";
     JETSTREAM_STREAMS = Gauge "natter_jetstream_streams" ["streams"] ("account")
         "Streams of the account.";
     JETSTREAM_CONSUMERS = Gauge "natter_jetstream_consumers" ["consumers"] ("account")

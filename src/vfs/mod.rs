@@ -15,6 +15,7 @@ pub mod real;
 #[cfg(any(test, feature = "testing"))]
 pub mod sim;
 pub mod space;
+pub mod watched;
 
 use std::fmt;
 use std::io;
@@ -59,6 +60,13 @@ pub trait Vfs: Send + Sync {
     /// Opens a file to read and write at any place; makes it, with `mode`, if there is none.
     fn open(&self, path: &Path, mode: u32) -> Result<Arc<dyn File>, Error>;
 
+    /// As [`Vfs::open`], for a file that is mostly written, in whole pages of 4 KiB, and
+    /// synced after each write: these go past the system's memory where the disk can do
+    /// that, which makes the sync shorter and leaves that memory to what is read.
+    fn open_direct(&self, path: &Path, mode: u32) -> Result<Arc<dyn File>, Error> {
+        self.open(path, mode)
+    }
+
     /// Waits until the names in the directory are on the disk: files made, renamed and
     /// removed in it before.
     fn sync_dir(&self, path: &Path) -> Result<(), Error>;
@@ -80,7 +88,7 @@ pub trait Lock: Send + Sync {}
 /// The size of a disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Space {
-    /// All of it, in bytes.
+    /// All of it that this process may use, in bytes.
     pub total: u64,
     /// What this process may still write, in bytes.
     pub available: u64,
@@ -179,6 +187,33 @@ impl Error {
     pub fn kind(&self) -> io::ErrorKind {
         self.cause.kind()
     }
+
+    /// The disk, or this user's share of it, has no room.
+    pub fn is_full(&self) -> bool {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self.kind(), StorageFull | QuotaExceeded)
+    }
+
+    /// Nobody knows any more what of the file is on the disk: what was written since the
+    /// last sync may be lost, and the next sync would not say so.
+    pub fn is_failed_sync(&self) -> bool {
+        self.operation == SYNC && !self.is_full()
+    }
+}
+
+/// The operation that [`Error::is_failed_sync`] is about.
+const SYNC: &str = "sync";
+
+/// Whether it was for want of room, however deep that lies in the error.
+pub fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.downcast_ref::<Error>().is_some_and(Error::is_full) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 impl fmt::Display for Error {

@@ -10,8 +10,11 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{AppendFile, Error, File, Lock, MODE_PRIVATE, Space, Vfs};
+use parking_lot::Mutex;
+
+use super::{AppendFile, Error, File, Lock, MODE_PRIVATE, SYNC, Space, Vfs};
 
 /// The files of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,7 +23,9 @@ pub struct RealVfs;
 impl Vfs for RealVfs {
     fn read(&self, path: &Path, bytes_max: u64) -> Result<Vec<u8>, Error> {
         let file = fs::File::open(path).map_err(|cause| Error::new("open", path, cause))?;
-        let mut content = Vec::new();
+        let len = file.metadata().map_or(0, |metadata| metadata.len());
+        // One more, so that the end is seen without growing.
+        let mut content = Vec::with_capacity(len.min(bytes_max) as usize + 1);
         file.take(bytes_max.saturating_add(1))
             .read_to_end(&mut content)
             .map_err(|cause| Error::new("read", path, cause))?;
@@ -45,18 +50,19 @@ impl Vfs for RealVfs {
     fn write_atomically(&self, path: &Path, content: &[u8], mode: u32) -> Result<(), Error> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+        let write = |cause| Error::new("write", path, cause);
         let written = (|| {
             let mut options = OpenOptions::new();
             options.write(true).create(true).truncate(true).mode(mode);
-            let mut file = options.open(&temporary)?;
-            file.write_all(content)?;
-            file.sync_all()?;
-            fs::rename(&temporary, path)
+            let mut file = options.open(&temporary).map_err(write)?;
+            file.write_all(content).map_err(write)?;
+            let synced = file.sync_all();
+            synced.map_err(|cause| Error::new(SYNC, path, cause))?;
+            fs::rename(&temporary, path).map_err(write)
         })();
-        written.map_err(|cause| {
+        written.inspect_err(|_| {
             // The first error is the one that matters; what is left may not even exist.
             let _ = fs::remove_file(&temporary);
-            Error::new("write", path, cause)
         })
     }
 
@@ -87,24 +93,38 @@ impl Vfs for RealVfs {
     }
 
     fn open(&self, path: &Path, mode: u32) -> Result<Arc<dyn File>, Error> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        let file = options.mode(mode).open(path);
-        let file = file.map_err(|cause| Error::new("open", path, cause))?;
-        let path = path.to_owned();
-        Ok(Arc::new(RandomFile { file, path }))
+        Ok(Arc::new(open_random(path, mode, 0)?))
+    }
+
+    fn open_direct(&self, path: &Path, mode: u32) -> Result<Arc<dyn File>, Error> {
+        let around = open_random(path, mode, 0)?;
+        let flag = rustix::fs::OFlags::DIRECT.bits().cast_signed();
+        Ok(match open_random(path, mode, flag) {
+            Ok(direct) => Arc::new(DirectFile {
+                around,
+                direct: direct.file,
+                page_aligned: Mutex::default(),
+                is_refused: AtomicBool::new(false),
+            }),
+            // Not every file system has it.
+            Err(_) => Arc::new(around),
+        })
     }
 
     fn sync_dir(&self, path: &Path) -> Result<(), Error> {
-        let synced = fs::File::open(path).and_then(|dir| dir.sync_all());
-        synced.map_err(|cause| Error::new("sync", path, cause))
+        let dir = fs::File::open(path).map_err(|cause| Error::new("open", path, cause))?;
+        let synced = dir.sync_all();
+        synced.map_err(|cause| Error::new(SYNC, path, cause))
     }
 
     fn space(&self, path: &Path) -> Result<Space, Error> {
         let space =
             rustix::fs::statvfs(path).map_err(|cause| Error::new("statvfs", path, cause.into()))?;
+        // Blocks that are kept for root, or for nobody, are no part of this disk.
+        let used = space.f_blocks.saturating_sub(space.f_bfree);
+        let blocks = used.saturating_add(space.f_bavail);
         Ok(Space {
-            total: space.f_blocks.saturating_mul(space.f_frsize),
+            total: blocks.saturating_mul(space.f_frsize),
             available: space.f_bavail.saturating_mul(space.f_frsize),
         })
     }
@@ -125,6 +145,15 @@ impl Vfs for RealVfs {
 struct Locked(#[expect(dead_code, reason = "held for its lock")] fs::File);
 
 impl Lock for Locked {}
+
+fn open_random(path: &Path, mode: u32, flags: i32) -> Result<RandomFile, Error> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    let file = options.mode(mode).custom_flags(flags).open(path);
+    let file = file.map_err(|cause| Error::new("open", path, cause))?;
+    let path = path.to_owned();
+    Ok(RandomFile { file, path })
+}
 
 /// A file read and written at any place.
 struct RandomFile {
@@ -158,7 +187,7 @@ impl File for RandomFile {
     }
 
     fn sync(&self) -> Result<(), Error> {
-        self.file.sync_data().map_err(self.error("sync"))
+        self.file.sync_data().map_err(self.error(SYNC))
     }
 
     fn len(&self) -> Result<u64, Error> {
@@ -174,6 +203,78 @@ impl File for RandomFile {
         let flags = rustix::fs::FallocateFlags::empty();
         let allocated = rustix::fs::fallocate(&self.file, flags, 0, len);
         allocated.map_err(|cause| self.error("allocate")(cause.into()))
+    }
+}
+
+/// What direct writes begin at, and are a multiple of, in the file and in memory.
+const DIRECT_BYTES: usize = 4096;
+/// Written with one call.
+const DIRECT_BYTES_MAX: usize = 1 << 20;
+
+/// A file written past the system's memory, and read through it: both see the same bytes,
+/// because a direct write drops from that memory what it replaces.
+struct DirectFile {
+    around: RandomFile,
+    direct: fs::File,
+    /// Where bytes are brought to a page's boundary; grows to what was written at once.
+    page_aligned: Mutex<Vec<u8>>,
+    /// The file system opened it so, but does not write so.
+    is_refused: AtomicBool,
+}
+
+impl DirectFile {
+    /// Writes whole pages; false if the file system does not do that.
+    fn write_pages(&self, mut offset: u64, bytes: &[u8]) -> io::Result<bool> {
+        let mut memory = self.page_aligned.lock();
+        for part in bytes.chunks(DIRECT_BYTES_MAX) {
+            if memory.len() < part.len() + DIRECT_BYTES {
+                *memory = vec![0; part.len() + DIRECT_BYTES];
+            }
+            let start = memory.as_ptr().align_offset(DIRECT_BYTES);
+            let aligned = &mut memory[start..][..part.len()];
+            aligned.copy_from_slice(part);
+            match self.direct.write_all_at(aligned, offset) {
+                Ok(()) => offset += part.len() as u64,
+                Err(cause) if cause.kind() == io::ErrorKind::InvalidInput => return Ok(false),
+                Err(cause) => return Err(cause),
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl File for DirectFile {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, Error> {
+        self.around.read_at(offset, buffer)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        let is_paged =
+            offset.is_multiple_of(DIRECT_BYTES as u64) && bytes.len().is_multiple_of(DIRECT_BYTES);
+        if is_paged && !self.is_refused.load(Ordering::Relaxed) {
+            let written = self.write_pages(offset, bytes);
+            if written.map_err(self.around.error("write"))? {
+                return Ok(());
+            }
+            self.is_refused.store(true, Ordering::Relaxed);
+        }
+        self.around.write_at(offset, bytes)
+    }
+
+    fn sync(&self) -> Result<(), Error> {
+        self.around.sync()
+    }
+
+    fn len(&self) -> Result<u64, Error> {
+        self.around.len()
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), Error> {
+        self.around.set_len(len)
+    }
+
+    fn allocate(&self, len: u64) -> Result<(), Error> {
+        self.around.allocate(len)
     }
 }
 
@@ -194,7 +295,7 @@ impl AppendFile for RealFile {
 
     fn sync(&mut self) -> Result<(), Error> {
         let synced = self.file.sync_data();
-        synced.map_err(|cause| Error::new("sync", &self.path, cause))
+        synced.map_err(|cause| Error::new(SYNC, &self.path, cause))
     }
 
     fn len(&self) -> u64 {
@@ -215,6 +316,32 @@ mod tests {
     fn it_keeps_the_contract() {
         let dir = tempfile::tempdir().unwrap();
         vfs::contract::run(&RealVfs, dir.path());
+    }
+
+    #[test]
+    fn direct_and_other_writes_read_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let file = RealVfs.open_direct(&path, vfs::MODE_PRIVATE).unwrap();
+        file.allocate(8 << 20).unwrap();
+        let page = DIRECT_BYTES as u64;
+        let mut expected = vec![0; 8 << 20];
+        let mut read = expected.clone();
+        for (fill, offset, len) in [
+            (1, 0, 4096),
+            (2, page, 3 << 20),
+            (3, 5, 100),
+            (4, page, 4096),
+            (5, 2 * page, 4095),
+            (6, 0, 2 << 20),
+        ] {
+            let bytes = vec![fill; len];
+            file.write_at(offset, &bytes).unwrap();
+            file.sync().unwrap();
+            expected[offset as usize..][..len].copy_from_slice(&bytes);
+            assert_eq!(file.read_at(0, &mut read).unwrap(), read.len());
+            assert!(read == expected, "{fill}");
+        }
     }
 
     #[test]

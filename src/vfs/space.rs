@@ -146,13 +146,34 @@ impl Reserve {
         Ok(())
     }
 
+    /// Whether the disk has room for `bytes` more now: takes them, and gives them back.
+    ///
+    /// # Errors
+    /// When the disk fails otherwise than by being full.
+    pub fn probe(&self, bytes: u64) -> Result<bool, Error> {
+        let path = self.path.with_file_name("probe");
+        let taken = match self.vfs.open(&path, MODE_PRIVATE) {
+            Ok(file) => file.write_at(0, &vec![1; usize::try_from(bytes).unwrap_or(0)]),
+            Err(err) => Err(err),
+        };
+        match self.vfs.remove(&path) {
+            Err(err) if err.kind() != std::io::ErrorKind::NotFound => return Err(err),
+            _ => {}
+        }
+        match taken {
+            Ok(()) => Ok(true),
+            Err(err) if err.is_full() => Ok(false),
+            Err(err) => Err(err),
+        }
+    }
+
     fn take(&mut self) -> Result<(), Error> {
         let file = self.vfs.open(&self.path, MODE_PRIVATE)?;
         match file.allocate(self.bytes) {
             Ok(()) => self.is_held = true,
             Err(err) => {
                 self.vfs.remove(&self.path)?;
-                if err.kind() != std::io::ErrorKind::StorageFull {
+                if !err.is_full() {
                     return Err(err);
                 }
             }

@@ -555,3 +555,57 @@ fn a_full_disk_refuses_entries_and_goes_on_when_there_is_room() {
     let started = recover(&vfs).expect("recovers");
     assert_eq!(started.index.state(group).last, Some(id(index)));
 }
+
+#[test]
+fn a_full_disk_keeps_no_log_from_starting_again() {
+    let mut vfs = SimVfs::new();
+    let open = |vfs: &SimVfs| {
+        let opened = Wal::open(Arc::new(vfs.clone()), DIR.into(), options());
+        opened.expect("it starts on a full disk").0
+    };
+    let log = open(&vfs);
+    let group = GroupId(1);
+    let id = |index| LogId {
+        index,
+        ..LogId::default()
+    };
+    let append = |index: u64| Write::Append {
+        group,
+        entries: vec![(id(index), Bytes::from_static(b"an entry"))],
+    };
+    let write = |log: &Wal, index: u64| {
+        let (tell, told) = std::sync::mpsc::channel();
+        log.write(
+            append(index),
+            Some(Box::new(move |result| tell.send(result).unwrap())),
+        )?;
+        told.recv().unwrap()
+    };
+    write(&log, 1).unwrap();
+    let mut next = 2;
+    // As if the process had been killed, over and over: more often than there are spare files.
+    for _ in 0..6 {
+        vfs.limit(Some(0));
+        if write(&log, next).is_ok() {
+            next += 1;
+        }
+        vfs = vfs.after_crash(Survival::Everything);
+        vfs.limit(Some(0));
+        let log = open(&vfs);
+        let found = log.entries(group, 0..u64::MAX, usize::MAX).unwrap();
+        let found: Vec<u64> = found.iter().map(|(id, _)| id.index).collect();
+        assert_eq!(found, (1..next).collect::<Vec<u64>>());
+        assert_eq!(log.state(group).damage, None);
+        if write(&log, next).is_ok() {
+            next += 1;
+        }
+        vfs = vfs.after_crash(Survival::Nothing);
+        vfs.limit(Some(0));
+        let log = open(&vfs);
+        let found = log.entries(group, 0..u64::MAX, usize::MAX).unwrap();
+        assert_eq!(found.len() as u64, next - 1, "what was synced is there");
+    }
+    vfs.limit(None);
+    let log = open(&vfs.after_crash(Survival::Everything));
+    write(&log, next).unwrap();
+}

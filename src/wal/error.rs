@@ -61,6 +61,17 @@ pub enum Error {
     Disk(Arc<vfs::Error>),
 }
 
+impl Error {
+    /// There was no room on the disk.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Error::NoSpace => true,
+            Error::Disk(err) => err.is_full(),
+            _ => false,
+        }
+    }
+}
+
 impl From<vfs::Error> for Error {
     fn from(error: vfs::Error) -> Self {
         Error::Disk(Arc::new(error))

@@ -429,6 +429,8 @@ impl Index {
             }
             if known.slots.is_empty() {
                 known.first = up_to.index.saturating_add(1);
+                // Thousands of groups that are idle now keep no room for what they had.
+                (known.slots, known.cached) = Default::default();
             }
         });
         self.cached.remove(freed);

@@ -194,7 +194,7 @@ impl Default for Options {
             segment_bytes: 64 << 20,
             queue_bytes_max: 32 << 20,
             batch_bytes_max: 8 << 20,
-            cache_bytes_max: 64 << 20,
+            cache_bytes_max: 16 << 20,
             rewrite_bytes_max: 64 << 10,
             quarantine: None,
             on_fatal: Arc::new(|err| {
@@ -250,7 +250,8 @@ impl Wal {
         }
         let slack = batch::slack(segment_bytes);
         let left = match started.position.segment {
-            Some(_) => segment_bytes - started.position.offset,
+            // An earlier start may have made larger ones.
+            Some(_) => segment_bytes.saturating_sub(started.position.offset),
             None => 0,
         };
         let ready = started.pool.ready.len();
@@ -421,6 +422,16 @@ impl Wal {
     /// The groups that ever wrote and were not dropped, in order.
     pub fn groups(&self) -> Vec<GroupId> {
         self.owner.shared.state.lock().index.groups()
+    }
+
+    /// What one write may take on the disk.
+    pub fn write_bytes_max(&self) -> u64 {
+        self.owner.shared.state.lock().planned.write_bytes_max()
+    }
+
+    /// The segments that hold something, the one being filled among them.
+    pub fn segments(&self) -> usize {
+        self.owner.shared.state.lock().segments.len()
     }
 
     /// Who holds old segments, and how many, most first: these should be checkpointed and

@@ -7,7 +7,8 @@
 //!                                              the directory in n+1 tells what is lost
 //!        n broken, nothing behind, a page never written    torn: cut, nobody was told of it
 //!        n broken, nothing behind, all pages written       uncertain: cut, and told
-//!        n whole, nothing behind, not closed               written anew: it may never have been synced
+//!        n whole, nothing behind, not closed               written anew: it may never have been synced;
+//!                                              in its own place if the disk has no room
 //!        n in a later segment again                        the copy counts
 //! ```
 //!
@@ -234,12 +235,25 @@ pub fn start(
         }
         tail => {
             report.unclean = tail.is_some() || !chain.new_damage.is_empty() || chain.was_cut;
-            if tail.is_some() || !chain.new_damage.is_empty() {
-                let copy = Copy {
-                    tail,
-                    scars: chain.scars(),
-                };
-                copy.write(&mut pool, &mut encoder, &mut position, &mut chain)?;
+            let room = match report.unclean {
+                true => make_ready(&mut pool),
+                false => Ok(()),
+            };
+            match (room, tail) {
+                (Err(Error::NoSpace), Some(tail)) if is_clean => {
+                    let file = segments.get(&tail.segment).cloned();
+                    let file = file.ok_or(Error::NoSpace)?;
+                    rewrite_in_place(tail, file, segment_bytes, &mut position, &mut chain)?;
+                }
+                (Err(err), _) => return Err(err),
+                (Ok(()), tail) if tail.is_some() || !chain.new_damage.is_empty() => {
+                    let copy = Copy {
+                        tail,
+                        scars: chain.scars(),
+                    };
+                    copy.write(&mut pool, &mut encoder, &mut position, &mut chain)?;
+                }
+                (Ok(()), _) => {}
             }
             if let Some(segment) = &position.segment {
                 segments.insert(segment.number, Arc::clone(&segment.file));
@@ -273,6 +287,46 @@ pub fn start(
     })
 }
 
+fn make_ready(pool: &mut Pool) -> Result<(), Error> {
+    while pool.ready.is_empty() {
+        pool.step()?;
+    }
+    Ok(())
+}
+
+/// Writes the last batch where it is, so that the sync is about its pages whatever became of
+/// them before. The bytes are the same: whatever a crash leaves of this is the batch.
+fn rewrite_in_place(
+    tail: Found,
+    file: Arc<dyn File>,
+    segment_bytes: u64,
+    position: &mut Position,
+    chain: &mut Chain,
+) -> Result<(), Error> {
+    let len = usize::try_from(tail.end() - tail.offset).unwrap_or(usize::MAX);
+    let mut bytes = vec![0; len];
+    if file.read_at(tail.offset, &mut bytes)? < len {
+        return Err(Error::NoSpace);
+    }
+    file.write_at(tail.offset, &bytes)?;
+    file.sync()?;
+    let mut directory = Directory::default();
+    for record in &tail.records {
+        directory.add(record.header);
+    }
+    directory.limit(batch::slack(segment_bytes));
+    chain.apply(&tail)?;
+    position.segment = Some(Segment {
+        number: tail.segment,
+        file,
+    });
+    position.offset = tail.end();
+    position.seq = tail.seq + 1;
+    position.previous = tail.hash;
+    position.directory = directory;
+    Ok(())
+}
+
 /// The last batch, to be written anew, and what is to be remembered of damage.
 struct Copy {
     tail: Option<Found>,
@@ -287,9 +341,7 @@ impl Copy {
         position: &mut Position,
         chain: &mut Chain,
     ) -> Result<(), Error> {
-        while pool.ready.is_empty() {
-            pool.step()?;
-        }
+        make_ready(pool)?;
         let segment = pool.ready.pop_front().ok_or(Error::NoSpace)?;
         encoder.start();
         if self.tail.is_none() {

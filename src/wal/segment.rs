@@ -24,6 +24,8 @@ use crate::wal::page::PAGE;
 const FREE_MAX: usize = 4;
 /// The zeros written in one step.
 const STEP_BYTES: u64 = 1 << 20;
+/// Allocated anew for each step they would be memory that nobody needs again.
+static ZEROS: [u8; STEP_BYTES as usize] = [0; STEP_BYTES as usize];
 
 /// A file of the log.
 #[derive(Clone)]
@@ -133,8 +135,8 @@ impl Pool {
         let Some(filling) = &mut self.filling else {
             return Ok(Step::Going);
         };
-        let zeros = vec![0; STEP_BYTES.min(self.bytes - filling.done) as usize];
-        if let Err(err) = filling.file.write_at(filling.done, &zeros) {
+        let zeros = &ZEROS[..STEP_BYTES.min(self.bytes - filling.done) as usize];
+        if let Err(err) = filling.file.write_at(filling.done, zeros) {
             return Err(self.give_up(err));
         }
         filling.done += zeros.len() as u64;
@@ -183,7 +185,8 @@ impl Pool {
         let number = self.next;
         self.next += 1;
         let path = Name::New(number).path(&self.dir);
-        let file = self.vfs.open(&path, vfs::MODE_PRIVATE).map_err(no_space)?;
+        let file = self.vfs.open_direct(&path, vfs::MODE_PRIVATE);
+        let file = file.map_err(no_space)?;
         let allocated = file.allocate(self.bytes);
         self.filling = Some(Filling {
             number,
@@ -210,7 +213,7 @@ impl Pool {
         let path = Name::Segment(number).path(&self.dir);
         self.vfs.rename(&from.path(&self.dir), &path)?;
         self.vfs.sync_dir(&self.dir)?;
-        let file = self.vfs.open(&path, vfs::MODE_PRIVATE)?;
+        let file = self.vfs.open_direct(&path, vfs::MODE_PRIVATE)?;
         self.ready.push_back(Segment { number, file });
         Ok(())
     }

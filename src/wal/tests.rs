@@ -200,3 +200,28 @@ fn who_holds_old_segments_is_named() {
     );
     assert!(pinned[0].1 >= 3, "{pinned:?}");
 }
+
+#[test]
+fn segments_may_have_another_size_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = |pages: u64| {
+        let options = Options {
+            segment_bytes: pages * PAGES,
+            ..small()
+        };
+        let opened = Wal::open(Arc::new(RealVfs), dir.path().join("wal"), options);
+        opened.expect("opens").0
+    };
+    let mut next = 1;
+    for pages in [40, 12, 40, 4, 24] {
+        let wal = open(pages);
+        check_entries(&wal, 1, 1..next);
+        // So that the last batch lies behind the end of a smaller segment.
+        for _ in 0..20 {
+            write(&wal, append(1, next..next + 1)).unwrap();
+            next += 1;
+        }
+        check_entries(&wal, 1, 1..next);
+        wal.close();
+    }
+}

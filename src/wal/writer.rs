@@ -288,7 +288,7 @@ impl Writer {
     /// Bytes left in the segment.
     fn left(&self) -> u64 {
         match self.position.segment {
-            Some(_) => self.pool.segment_bytes() - self.position.offset,
+            Some(_) => (self.pool.segment_bytes()).saturating_sub(self.position.offset),
             None => 0,
         }
     }

@@ -1,8 +1,8 @@
 """Servers under measurement: where they come from, how they start and stop.
 
 A side is a name and a command with `{conf}` (or just `{port}`) in it. Every server listens on loopback on
-ports of its own, keeps its files in a directory of its own and is ended by its own
-process id.
+ports of its own, keeps its files (streams too) in a directory of its own and is ended by
+its own process id.
 """
 
 import json
@@ -23,6 +23,8 @@ REPO = Path(__file__).resolve().parents[2]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or REPO / "target")
 SCRATCH = TARGET / "bench-work"
 PEER_VERSION = "2.15.1"
+# Where a server keeps streams, in its own directory.
+STORE = "store"
 
 
 def peer_binary():
@@ -105,22 +107,35 @@ def free_ports(n):
             s.close()
 
 
+class Failed(SystemExit):
+    """A run that gave no figure, and why; ends the program unless somebody goes on."""
+
+
+def filesystem(path):
+    """The type of the file system that holds `path`."""
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    holding = [(mount, kind) for _, mount, kind, *_ in mounts if path == Path(mount) or Path(mount) in path.parents]
+    return max(holding, key=lambda found: len(found[0]))[1]
+
+
 class Server:
-    """One running server. `extra` are configuration lines beyond name and ports."""
+    """One running server. `extra` are configuration lines beyond name and ports; `{dir}` in
+    them is the directory of this server, which is removed when it stops."""
 
     def __init__(self, name, command, extra=()):
         self.name = name
+        self.stores = any(STORE in line for line in extra)
         self.port, self.http_port = free_ports(2)
         self.dir = SCRATCH / f"run-{os.getpid()}-{name}-{self.port}"
         self.dir.mkdir(parents=True)
         conf = self.dir / "server.conf"
         lines = [f"server_name: {name}", f'listen: "127.0.0.1:{self.port}"',
-                 f'http: "127.0.0.1:{self.http_port}"', *extra]
+                 f'http: "127.0.0.1:{self.http_port}"', *(line.format(dir=self.dir) for line in extra)]
         conf.write_text("\n".join(lines) + "\n")
         self.log = self.dir / "log"
+        self.command = command.format(conf=shlex.quote(str(conf)), port=self.port)
         with self.log.open("wb") as log:
-            filled = command.format(conf=shlex.quote(str(conf)), port=self.port)
-            self.process = subprocess.Popen(shlex.split(filled), stdout=log, stderr=log)
+            self.process = subprocess.Popen(shlex.split(self.command), stdout=log, stderr=log)
         try:
             self._wait_ready()
         except BaseException:
@@ -167,7 +182,13 @@ class Server:
     def alive(self):
         return self.process.poll() is None
 
+    def kill(self):
+        """Ends the process without warning; its files stay."""
+        self.process.kill()
+        self.process.wait()
+
     def stop(self, keep=False):
+        """Ends the process. Of what it left, `keep` keeps configuration and log."""
         if self.alive():
             self.process.terminate()
             try:
@@ -175,8 +196,7 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        if not keep:
-            shutil.rmtree(self.dir, ignore_errors=True)
+        shutil.rmtree(self.dir / STORE if keep else self.dir, ignore_errors=True)
 
     def __enter__(self):
         return self
@@ -186,16 +206,24 @@ class Server:
 
 
 def generate(loadgen, server, mode, options, limit=600):
-    """One run of the load generator; its result, or SystemExit with what it said."""
-    command = [str(loadgen), mode, *shlex.split(options), *server.target()]
+    """One run of the load generator against a server; its result, or Failed."""
+    return run_loadgen(loadgen, server.name, [mode, *shlex.split(options), *server.target()], limit)
+
+
+def run_loadgen(loadgen, name, words, limit=600):
+    """One run of the load generator; its result, with what it `said` if there were errors."""
+    command = [str(loadgen), *words]
     try:
         r = subprocess.run(command, capture_output=True, text=True, timeout=limit)
     except subprocess.TimeoutExpired:
-        raise SystemExit(f"{server.name}: no result after {limit} s: {shlex.join(command)}") from None
+        raise Failed(f"{name}: no result after {limit} s: {shlex.join(command)}") from None
     lines = r.stdout.strip().splitlines()
     if r.returncode != 0 or not lines:
-        raise SystemExit(f"{server.name}: {shlex.join(command)}\n{r.stderr.strip()[-600:]}")
-    return json.loads(lines[-1])
+        raise Failed(f"{name}: {shlex.join(command)}\n{r.stderr.strip()[-600:]}")
+    result = json.loads(lines[-1])
+    if result.get("errors"):
+        result["said"] = r.stderr.strip()[-600:]
+    return result
 
 
 def machine_line():

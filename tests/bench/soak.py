@@ -8,14 +8,11 @@
 Server and load are processes of their own. Memory after the first round is the measure
 for every later one: it may grow by --flat percent (5) plus 2 MiB of noise (quick: 4 MiB).
 The server remembers no more closed connections than one round has, so that this memory
-is full after the first round. It runs without huge pages unless --huge-pages says so:
-with them memory comes and goes in steps of 2 MiB, which hides what is looked for. Slow
-consumers must all be cut off and counted, while healthy subscribers lose no message. Exit
+is full after the first round. Slow consumers must all be cut off and counted, while healthy subscribers lose no message. Exit
 status 1 if anything of this fails.
 """
 
 import argparse
-import os
 import re
 import sys
 import time
@@ -118,12 +115,9 @@ def main():
     p.add_argument("--only", metavar="REGEX", default="", help="parts whose name matches: " + ", ".join(PARTS))
     p.add_argument("--rounds", type=int, help="rounds of the first two parts")
     p.add_argument("--flat", type=float, default=5, help="growth allowed after the first round, in percent")
-    p.add_argument("--huge-pages", action="store_true", help="leave the server's huge pages on, as by default")
     p.add_argument("--server", metavar="COMMAND", help="another server; {conf} is replaced")
     p.add_argument("--debug-build", action="store_true", help="use the unoptimized build of our server")
     a = p.parse_args()
-    if not a.huge_pages:
-        os.environ["MIMALLOC_ALLOW_THP"] = "0"
     servers.raise_nofile()
     soak = Soak(a)
     for name, part in PARTS.items():

@@ -6,6 +6,7 @@
 
 mod arrows;
 mod authorization;
+mod jetstream;
 mod limits_churn;
 mod limits_flood;
 mod limits_kit;

@@ -384,25 +384,35 @@ impl Client {
 
     /// Sends a request and says where its answer will come.
     pub fn ask(&mut self, subject: &str, body: &str, headers: &str) -> String {
+        self.ask_with(subject, body, headers, "")
+    }
+
+    /// As [`Client::ask`], with an end for the reply subject.
+    pub fn ask_with(&mut self, subject: &str, body: &str, headers: &str, end: &str) -> String {
         if self.inbox == 0 {
             self.send("SUB _INBOX.golden.> inbox\r\n");
         }
         self.inbox += 1;
-        let reply = format!("_INBOX.golden.{}", self.inbox);
-        if headers.is_empty() {
-            self.send(&format!(
-                "PUB {subject} {reply} {}\r\n{body}\r\n",
-                body.len()
-            ));
-        } else {
-            let block = format!("NATS/1.0\r\n{headers}\r\n\r\n");
-            self.send(&format!(
-                "HPUB {subject} {reply} {} {}\r\n{block}{body}\r\n",
-                block.len(),
-                block.len() + body.len()
-            ));
-        }
+        let reply = format!("_INBOX.golden.{}{end}", self.inbox);
+        self.publish(subject, &reply, body, headers);
         reply
+    }
+
+    /// Sends a message without a reply subject.
+    pub fn tell(&mut self, subject: &str, body: &str, headers: &str) {
+        self.publish(subject, "", body, headers);
+    }
+
+    fn publish(&mut self, subject: &str, reply: &str, body: &str, headers: &str) {
+        if headers.is_empty() {
+            let size = body.len();
+            return self.send(&format!("PUB {subject} {reply} {size}\r\n{body}\r\n"));
+        }
+        let block = format!("NATS/1.0\r\n{headers}\r\n\r\n");
+        let (first, all) = (block.len(), block.len() + body.len());
+        self.send(&format!(
+            "HPUB {subject} {reply} {first} {all}\r\n{block}{body}\r\n"
+        ));
     }
 
     /// The next message to `reply`; others are dropped.

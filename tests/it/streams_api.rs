@@ -9,7 +9,7 @@ const CONF: &str = r#"
 server_name: golden
 listen: "127.0.0.1:-1"
 http: "127.0.0.1:-1"
-jetstream { store_dir: "@DIR", request_queue_limit: 1 }
+jetstream { store_dir: "@DIR", info_queue_limit: 1 }
 system_account: SYS
 accounts {
   SYS { users: [{user: sys, password: sys}] }

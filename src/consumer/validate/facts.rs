@@ -30,6 +30,13 @@ pub trait Consumers {
 
     /// Visits all of them.
     fn each(&self, visit: &mut dyn FnMut(&str, &Config));
+
+    /// How many count against limits: all but the direct ones.
+    fn counted(&self) -> u64 {
+        let mut count = 0;
+        self.each(&mut |_, config| count += u64::from(!config.direct));
+        count
+    }
 }
 
 impl Consumers for BTreeMap<String, Config> {
@@ -47,10 +54,8 @@ impl Consumers for BTreeMap<String, Config> {
 pub struct Limits {
     /// There are other servers to place replicas on.
     pub clustered: bool,
-    /// Consumers of the account (or its tier).
+    /// Consumers of each stream, by the account.
     pub consumers_max: Option<u64>,
-    /// How many there are, direct ones left out.
-    pub consumers: u64,
     /// Unacknowledged messages of one consumer, by the account.
     pub account_ack_pending_max: Option<u64>,
     /// Unacknowledged messages of one consumer, by the server.

@@ -15,8 +15,8 @@
 //! push consumer's old subject still has interest (10013), and generated names.
 
 pub mod facts;
-mod normalise;
-mod rules;
+pub mod normalise;
+pub mod rules;
 mod unbuilt;
 mod updates;
 mod work_queue;
@@ -98,13 +98,10 @@ pub fn create(
     let config = check(requested, pedantic, stream, limits)?;
     unbuilt::refuse(&config)?;
     if !config.direct {
-        let of_stream = stream
-            .consumers_max
-            .is_some_and(|max| counted(consumers) >= max);
-        let of_account = limits
-            .consumers_max
-            .is_some_and(|max| limits.consumers >= max);
-        if of_stream || of_account {
+        // The account's limit too is one for each stream, as the peers have it.
+        let max = [stream.consumers_max, limits.consumers_max];
+        let max = max.into_iter().flatten().min();
+        if max.is_some_and(|max| consumers.counted() >= max) {
             return Err(ApiError::of(&table::MAXIMUM_CONSUMERS_LIMIT));
         }
     }
@@ -124,6 +121,10 @@ pub fn update(
     consumers: &dyn Consumers,
     limits: &Limits,
 ) -> Result<Config, ApiError> {
+    if requested.durable_name != current.durable_name {
+        // What is asked for has to make sense as it stands, too.
+        check(requested.clone(), pedantic, stream, limits)?;
+    }
     let requested = Config {
         pause_until: current.pause_until.clone(),
         // Whoever names a durable is not obliged to say again that it is one.
@@ -144,13 +145,6 @@ pub fn is_same(a: &Config, b: &Config) -> bool {
         ..config.clone()
     };
     metadata::is_same(&a.metadata, &b.metadata) && without(a) == without(b)
-}
-
-/// The consumers that count against limits.
-fn counted(consumers: &dyn Consumers) -> u64 {
-    let mut count = 0;
-    consumers.each(&mut |_, config| count += u64::from(!config.direct));
-    count
 }
 
 /// Everything that does not depend on other consumers.

@@ -173,7 +173,7 @@ fn set_batch(config: &mut Config, pedantic: bool, limits: &Limits) -> Result<(),
 }
 
 /// The level of the API that the consumer needs.
-fn required_level(config: &Config) -> u32 {
+pub fn required_level(config: &Config) -> u32 {
     if config.ack_policy == AckPolicy::FlowControl {
         4
     } else if config.pause_until.is_some()

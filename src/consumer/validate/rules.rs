@@ -18,6 +18,12 @@ const HEARTBEAT_MIN: i64 = 100_000_000;
 const EXPIRES_MIN: i64 = 1_000_000;
 const GROUP_NAME_MAX: usize = 16;
 
+/// Whether a priority group may have this name.
+pub fn is_group_name(name: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"/_=-".contains(&byte);
+    !name.is_empty() && name.len() <= GROUP_NAME_MAX && name.bytes().all(is_allowed)
+}
+
 pub(super) fn check(config: &Config, stream: &Stream<'_>, limits: &Limits) -> Result<(), ApiError> {
     check_texts(config)?;
     check_replicas(config, stream, limits)?;
@@ -250,8 +256,7 @@ fn check_groups(config: &Config) -> Result<(), ApiError> {
         if group.is_empty() {
             return refuse(&table::CONSUMER_EMPTY_GROUP_NAME);
         }
-        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"/_=-".contains(&byte);
-        if group.len() > GROUP_NAME_MAX || !group.bytes().all(is_allowed) {
+        if !is_group_name(group) {
             return refuse(&table::CONSUMER_INVALID_GROUP_NAME);
         }
     }

@@ -193,8 +193,7 @@ fn limits_of_account_and_server_hold() {
     );
     let account = Limits {
         account_ack_pending_max: Some(50),
-        consumers_max: Some(3),
-        consumers: 2,
+        consumers_max: Some(1),
         ..server
     };
     check(
@@ -210,7 +209,7 @@ fn limits_of_account_and_server_hold() {
         Err((10121, "consumer max ack pending exceeds system limit of 50")),
     );
     let full = Limits {
-        consumers: 3,
+        consumers_max: Some(0),
         ..account
     };
     check(

@@ -2,7 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Answer, Context, fields};
+use super::Context;
+use super::answer::{Answer, Fields};
 use crate::account::limits::JetStreamLimits;
 use crate::meta::account_info::{AccountInfo, Api, Limits, Tier};
 use crate::stream::config::Storage;
@@ -25,7 +26,7 @@ pub fn info(context: &Context<'_>) -> Answer {
     }
     let limits = *site.limits.read();
     let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-    Ok(fields(&AccountInfo {
+    Ok(Fields::of(&AccountInfo {
         tier: Tier {
             memory,
             storage,

@@ -1,27 +1,50 @@
 //! Consumers made, changed, shown, listed and ended.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 use tokio::sync::oneshot;
 
+use super::Context;
+use super::answer::{Answer, Fields, success};
 use super::stream::find;
-use super::{Answer, Context, fields, success, view};
 use crate::api_error::{ApiError, table};
 use crate::clock;
 use crate::consumer::command::Command as ConsumerCommand;
 use crate::consumer::config::{Config, CreateRequest};
-use crate::consumer::info::{PageRequest, PauseAnswer, PauseRequest, ResetRequest, UnpinRequest};
+use crate::consumer::info::{
+    Info, PageRequest, PauseAnswer, PauseRequest, ResetRequest, UnpinRequest,
+};
+use crate::consumer::validate::facts::Consumers;
 use crate::consumer::validate::{self, Put};
 use crate::jetstream::handle::StreamHandle;
 use crate::jetstream::replica::Replica;
-use crate::jetstream::{consumers, delivery};
+use crate::jetstream::{consumers, delivery, info};
 use crate::store::message::Seq;
+use crate::stream::info::Cluster;
+use crate::stream::machine::Machine;
 use crate::stream::requests::{INFOS_PER_PAGE, NAMES_PER_PAGE, Page};
 
 /// Letters of a name that the server makes up.
 const NAME_LEN: usize = 8;
+
+/// A page of names; none at all are an empty list.
+#[derive(Serialize)]
+struct Names<'a> {
+    consumers: &'a [String],
+}
+
+/// A page of consumers.
+#[derive(Serialize)]
+struct List {
+    consumers: Vec<Info<Cluster>>,
+}
+
+/// What only the answer to `CONSUMER.RESET` says.
+#[derive(Serialize)]
+struct Reset {
+    reset_seq: u64,
+}
 
 fn no_consumer() -> ApiError {
     ApiError::of(&table::CONSUMER_NOT_FOUND)
@@ -98,21 +121,22 @@ async fn put(context: &Context<'_>, stream: &str, request: CreateRequest) -> Ans
         let (name, config) = match put {
             Err(error) => return drop(tell.send(Err(error))),
             Ok((name, Put::Same(_))) => {
-                let shown = view::consumer(replica, &name, version, None);
-                return drop(tell.send(shown.ok_or_else(no_consumer)));
+                return drop(tell.send(shown(replica, &name, version)));
             }
             Ok((name, Put::Create(config) | Put::Update(config))) => (name, config),
         };
         let shown_name = name.clone();
         let then = move |replica: &mut Replica, put: Result<bool, ApiError>| {
-            let shown = put.and_then(|_| {
-                view::consumer(replica, &shown_name, version, None).ok_or_else(no_consumer)
-            });
-            let _ = tell.send(shown);
+            let _ = tell.send(put.and_then(|_| shown(replica, &shown_name, version)));
         };
         consumers::put(replica, name, config, Box::new(then));
     });
     wait(&handle, call, told).await
+}
+
+fn shown(replica: &mut Replica, name: &str, version: &str) -> Answer {
+    let info = info::consumer_with_version(replica, name, version);
+    Ok(Fields::of(&info.ok_or_else(no_consumer)?))
 }
 
 /// What is to be done, with the consumer's name.
@@ -122,29 +146,47 @@ fn decide(
     limits: &validate::facts::Limits,
 ) -> Result<(String, Put), ApiError> {
     let stream = replica.handle.config();
-    let configs: BTreeMap<String, Config> = replica.group.with(|machine| {
-        let replicated = machine.consumers().iter();
-        let all = replicated.chain(machine.local_consumers().iter());
-        all.map(|member| (member.name.clone(), member.consumer.config().clone()))
-            .collect()
-    });
     let asked = request.config.asked_name().to_owned();
     let name = match asked.as_str() {
         "" => replica.new_name(NAME_LEN),
         asked => asked.to_owned(),
     };
     let deliver_subject = request.config.deliver_subject.clone();
-    let put = validate::put(request, &stream.seen_by_consumers(), &configs, limits)?;
-    if let (Put::Update(_), Some(current)) = (&put, configs.get(&name))
-        && current.is_push()
-        && current.deliver_subject != deliver_subject
-        && replica
-            .outlet
-            .has_interest(current.deliver_subject.as_bytes())
+    let (put, listener) = replica.group.with(|machine| {
+        let known = Known(machine);
+        let put = validate::put(request, &stream.seen_by_consumers(), &known, limits)?;
+        let current = known.consumer(&name).map(|config| &config.deliver_subject);
+        let listener =
+            current.filter(|subject| !subject.is_empty() && **subject != deliver_subject);
+        Ok::<_, ApiError>((put, listener.cloned()))
+    })?;
+    if let (Put::Update(_), Some(subject)) = (&put, listener)
+        && replica.outlet.has_interest(subject.as_bytes())
     {
         return Err(ApiError::of(&table::CONSUMER_NAME_EXIST));
     }
     Ok((name, put))
+}
+
+/// A stream's consumers, the leader's own too, as the rules see them.
+struct Known<'a>(&'a Machine);
+
+impl Consumers for Known<'_> {
+    fn consumer(&self, name: &str) -> Option<&Config> {
+        let local = self.0.local_consumers();
+        let member = self.0.consumers().get(name).or_else(|| local.get(name))?;
+        Some(member.consumer.config())
+    }
+
+    fn each(&self, visit: &mut dyn FnMut(&str, &Config)) {
+        let replicated = self.0.consumers().iter();
+        let all = replicated.chain(self.0.local_consumers().iter());
+        all.for_each(|member| visit(&member.name, member.consumer.config()));
+    }
+
+    fn counted(&self) -> u64 {
+        (self.0.consumers().counted() + self.0.local_consumers().counted()) as u64
+    }
 }
 
 async fn wait<R>(
@@ -165,9 +207,8 @@ pub fn names(context: &Context<'_>, stream: &str) -> Answer {
     let handle = find(context, stream)?;
     let names = handle.consumer_names();
     let page = Page::new(names.len(), request.offset, NAMES_PER_PAGE);
-    let mut answer = fields(&page);
-    answer.insert("consumers".to_owned(), json!(names[page.range()]));
-    Ok(answer)
+    let consumers = &names[page.range()];
+    Ok(Fields::of(&page).and(&Names { consumers }))
 }
 
 /// `CONSUMER.LIST`
@@ -176,17 +217,14 @@ pub async fn list(context: &Context<'_>, stream: &str) -> Answer {
     let handle = find(context, stream)?;
     let names = handle.consumer_names();
     let page = Page::new(names.len(), request.offset, INFOS_PER_PAGE);
-    let version = context.jetstream.options.version;
-    let shown = handle
+    let consumers = handle
         .read(move |replica| {
-            let shown = names[page.range()].iter();
-            let shown = shown.filter_map(|name| view::consumer(replica, name, version, None));
-            shown.map(Value::Object).collect::<Vec<_>>()
+            let names = names[page.range()].iter();
+            let shown = names.filter_map(|name| info::consumer(replica, name));
+            shown.collect()
         })
         .await?;
-    let mut answer = fields(&page);
-    answer.insert("consumers".to_owned(), shown.into());
-    Ok(answer)
+    Ok(Fields::of(&page).and(&List { consumers }))
 }
 
 /// `CONSUMER.INFO`
@@ -194,12 +232,11 @@ pub async fn info(context: &Context<'_>, stream: &str, name: &str) -> Answer {
     context.expect_no_body()?;
     let handle = find(context, stream)?;
     let version = context.jetstream.options.version;
-    let leader = context.jetstream.options.server_name.clone();
     let name = name.to_owned();
     let shown = handle
-        .read(move |replica| view::consumer(replica, &name, version, Some(&leader)))
+        .read(move |replica| info::consumer_with_version(replica, &name, version))
         .await?;
-    shown.ok_or_else(no_consumer)
+    Ok(Fields::of(&shown.ok_or_else(no_consumer)?))
 }
 
 /// `CONSUMER.DELETE`
@@ -232,7 +269,7 @@ pub async fn pause(context: &Context<'_>, stream: &str, name: &str) -> Answer {
     let paused = until.is_some_and(|until| until > now);
     let left = until.filter(|_| paused).map(|until| until.since(now));
     let left = left.and_then(|left| i64::try_from(left.as_nanos()).ok());
-    Ok(fields(&PauseAnswer {
+    Ok(Fields::of(&PauseAnswer {
         paused,
         pause_until: request.pause_until,
         pause_remaining: left.unwrap_or(0),
@@ -250,17 +287,17 @@ pub async fn reset(context: &Context<'_>, stream: &str, name: &str) -> Answer {
     let version = context.jetstream.options.version;
     let owned = name.to_owned();
     // What is shown is what the reset made, before anything is delivered.
-    let show = move |replica: &mut Replica| {
+    let look = move |replica: &mut Replica| {
         let next = replica.group.with(|machine| {
             let (consumer, _) = machine.consumer_and_store(&owned)?;
             Some(consumer.cursor().next().0)
         });
-        let mut shown = view::consumer(replica, &owned, version, None)?;
-        shown.insert("reset_seq".to_owned(), next?.into());
-        Some(shown)
+        let info = info::consumer_with_version(replica, &owned, version)?;
+        Some((info, next?))
     };
-    let shown = command(&handle, name, ConsumerCommand::Reset(seq), show).await?;
-    shown.ok_or_else(no_consumer)
+    let shown = command(&handle, name, ConsumerCommand::Reset(seq), look).await?;
+    let (info, reset_seq) = shown.ok_or_else(no_consumer)?;
+    Ok(Fields::of(&info).and(&Reset { reset_seq }))
 }
 
 /// Whether a consumer may go to a sequence, by its deliver policy.
@@ -306,7 +343,7 @@ pub async fn unpin(context: &Context<'_>, stream: &str, name: &str) -> Answer {
         })
     });
     match groups.await?.ok_or_else(no_consumer)?.contains(&group) {
-        true => Ok(Map::new()),
+        true => Ok(Fields::default()),
         false => Err(ApiError::of(&table::CONSUMER_INVALID_PRIORITY_GROUP)),
     }
 }

@@ -1,10 +1,11 @@
 //! `STREAM.MSG.GET` and `STREAM.MSG.DELETE`.
 
 use data_encoding::BASE64;
-use serde_json::Map;
+use serde::Serialize;
 
+use super::Context;
+use super::answer::{Answer, Fields, success};
 use super::stream::find;
-use super::{Answer, Context, success, to_value};
 use crate::api_error::json::time::Time;
 use crate::api_error::{ApiError, table};
 use crate::store::MsgStore;
@@ -14,6 +15,12 @@ use crate::stream::command::Command;
 use crate::stream::outcome::Answer as Outcome;
 use crate::stream::requests::{DeleteMessageRequest, GetMessageRequest, StoredMessage};
 use crate::subject::filters::Filters;
+
+/// The answer's own field.
+#[derive(Serialize)]
+struct Found {
+    message: StoredMessage,
+}
 
 /// Reads one message.
 pub async fn get(context: &Context<'_>, name: &str) -> Answer {
@@ -29,11 +36,8 @@ pub async fn get(context: &Context<'_>, name: &str) -> Answer {
     let contradicts = (last && (request.seq > 0 || next || starts))
         || (request.seq > 0 && starts)
         || !(last || next || starts || request.seq > 0);
-    let is_batch = request.batch > 0
-        || request.max_bytes > 0
-        || !request.multi_last.is_empty()
-        || request.up_to_seq > 0
-        || request.up_to_time.is_some();
+    // The other fields that only direct reads have are no matter.
+    let is_batch = request.batch > 0 || request.max_bytes > 0;
     if contradicts || is_batch {
         return Err(bad());
     }
@@ -50,8 +54,8 @@ pub async fn get(context: &Context<'_>, name: &str) -> Answer {
         Ok(None) => return Err(ApiError::of(&table::NO_MESSAGE_FOUND)),
         Err(error) => return Err(failed(&error)),
     };
-    let shown = to_value(&show(&message, no_hdr));
-    Ok(Map::from_iter([("message".to_owned(), shown)]))
+    let message = show(&message, no_hdr);
+    Ok(Fields::of(&Found { message }))
 }
 
 fn look_up(

@@ -8,30 +8,27 @@
 //! ```
 //!
 //! Invariants: every request under `$JS.API.` that the table knows gets one answer; any
-//! other gets none, for somebody else may answer it;
-//! success and error carry the same `type`; what is validated here is committed after.
-//! Absent: pull requests and direct reads, which go past it.
+//! other gets none, for somebody else may answer it; success and error carry the same
+//! `type`; what is validated here is committed after. Absent: pull requests and direct reads, which go past it.
 
 pub mod account;
+pub mod answer;
 pub mod consumer;
 pub mod message;
 pub mod purge;
 pub mod stream;
-pub mod view;
 
 use std::sync::Arc;
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 
+use self::answer::Answer;
 use super::JetStream;
 use super::account::AccountStreams;
 use super::subscriptions::Request;
 use crate::api_error::{ApiError, table};
 use crate::protocol::headers;
 
-/// The type of answers to requests that are none.
-const UNKNOWN: &str = "system_response";
 /// Demands a level of the API.
 const REQUIRED_LEVEL: &[u8] = b"Nats-Required-Api-Level";
 
@@ -44,9 +41,6 @@ pub struct Context<'a> {
     /// What it asks.
     pub request: &'a Request,
 }
-
-/// What a request is answered with.
-pub type Answer = Result<Map<String, Value>, ApiError>;
 
 /// An answer as text, and whether it is an error.
 pub struct Text {
@@ -93,34 +87,23 @@ impl Context<'_> {
 pub async fn answer(context: &Context<'_>) -> Option<Text> {
     let rest = context.request.subject.strip_prefix("$JS.API.");
     let tokens: Vec<&str> = rest.unwrap_or_default().split('.').collect();
-    if kind_of(&tokens) == UNKNOWN {
-        return None;
-    }
-    let (kind, answer) = match demand(context) {
+    let kind = kind_of(&tokens)?;
+    let answer = match demand(context) {
         Ok(()) => route(context, &tokens).await,
-        Err(error) => {
-            let kind = kind_of(&tokens);
-            (kind, Err(error))
-        }
+        Err(error) => Err(error),
     };
-    let is_error = answer.is_err();
-    let mut object = Map::new();
-    object.insert(
-        "type".to_owned(),
-        format!("io.nats.jetstream.api.v1.{kind}").into(),
-    );
-    match answer {
-        Ok(fields) => object.extend(fields),
-        Err(error) => {
-            object.insert("error".to_owned(), to_value(&error));
-            object.extend(view::empty(kind));
-        }
-    }
     Some(Text {
-        json: Value::Object(object).to_string(),
-        is_error,
+        json: answer::text(kind, &answer),
+        is_error: answer.is_err(),
         is_audited: kind != "consumer_reset_response",
     })
+}
+
+/// The answer to a request (what follows `$JS.API.`) that is not looked at; none if nobody
+/// here knows what it is.
+pub fn refusal(request: &str, error: ApiError) -> Option<String> {
+    let tokens: Vec<&str> = request.split('.').collect();
+    Some(answer::text(kind_of(&tokens)?, &Err(error)))
 }
 
 /// A level that is not there is refused.
@@ -137,10 +120,9 @@ fn demand(context: &Context<'_>) -> Result<(), ApiError> {
     }
 }
 
-/// The type of the answer, and the answer.
-async fn route(context: &Context<'_>, tokens: &[&str]) -> (&'static str, Answer) {
-    let kind = kind_of(tokens);
-    let answer = match tokens {
+/// The answer to a request of a type that there is.
+async fn route(context: &Context<'_>, tokens: &[&str]) -> Answer {
+    match tokens {
         ["INFO"] => account::info(context),
         ["STREAM", "NAMES"] => stream::names(context),
         ["STREAM", "LIST"] => stream::list(context).await,
@@ -175,18 +157,18 @@ async fn route(context: &Context<'_>, tokens: &[&str]) -> (&'static str, Answer)
         ["CONSUMER", "UNPIN", stream, name] => consumer::unpin(context, stream, name).await,
         ["STREAM", "SNAPSHOT" | "RESTORE", _] => Err(not_built("stream snapshots")),
         _ => Err(ApiError::of(&table::BAD_REQUEST)),
-    };
-    (kind, answer)
+    }
 }
 
-/// The type of the answer to a request.
-fn kind_of(tokens: &[&str]) -> &'static str {
-    match tokens {
+/// The type of the answer to a request; none if it is not one.
+fn kind_of(tokens: &[&str]) -> Option<&'static str> {
+    Some(match tokens {
         ["INFO"] => "account_info_response",
         ["STREAM", "NAMES"] => "stream_names_response",
         ["STREAM", "LIST"] => "stream_list_response",
         ["STREAM", "CREATE", _] => "stream_create_response",
-        ["STREAM", "UPDATE" | "CANCEL_MOVE", _] => "stream_update_response",
+        ["STREAM", "UPDATE", _] => "stream_update_response",
+        ["STREAM", "CANCEL_MOVE", _] => "stream_cancel_move_response",
         ["STREAM", "INFO", _] => "stream_info_response",
         ["STREAM", "DELETE", _] => "stream_delete_response",
         ["STREAM", "PURGE", _] => "stream_purge_response",
@@ -195,8 +177,9 @@ fn kind_of(tokens: &[&str]) -> &'static str {
         ["STREAM", "SNAPSHOT", _] => "stream_snapshot_response",
         ["STREAM", "RESTORE", _] => "stream_restore_response",
         ["STREAM", "LEADER", "STEPDOWN", _] => "stream_leader_stepdown_response",
-        ["STREAM", "PEER", _, _] => "stream_remove_peer_response",
-        ["CONSUMER", "CREATE", ..] | ["CONSUMER", "DURABLE", "CREATE", _, _] => {
+        ["STREAM", "PEER", "EVACUATE", _] => "stream_evacuate_peer_response",
+        ["STREAM", "PEER", "REMOVE", _] => "stream_remove_peer_response",
+        ["CONSUMER", "CREATE", _, ..] | ["CONSUMER", "DURABLE", "CREATE", _, _] => {
             "consumer_create_response"
         }
         ["CONSUMER", "NAMES", _] => "consumer_names_response",
@@ -207,8 +190,8 @@ fn kind_of(tokens: &[&str]) -> &'static str {
         ["CONSUMER", "RESET", _, _] => "consumer_reset_response",
         ["CONSUMER", "UNPIN", _, _] => "consumer_unpin_response",
         ["CONSUMER", "LEADER", "STEPDOWN", _, _] => "consumer_leader_stepdown_response",
-        _ => UNKNOWN,
-    }
+        _ => return None,
+    })
 }
 
 /// The error of a request for what is not in this release.
@@ -225,22 +208,4 @@ pub fn is_blank(body: &[u8]) -> bool {
     let body = body.trim_ascii();
     body.is_empty()
         || serde_json::from_slice::<Map<String, Value>>(body).is_ok_and(|map| map.is_empty())
-}
-
-/// Plain values always serialise.
-pub fn to_value(value: &impl Serialize) -> Value {
-    serde_json::to_value(value).unwrap_or_default()
-}
-
-/// The fields of a struct.
-pub fn fields(value: &impl Serialize) -> Map<String, Value> {
-    match to_value(value) {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
-}
-
-/// `{"success": true}`.
-pub fn success() -> Map<String, Value> {
-    Map::from_iter([("success".to_owned(), Value::Bool(true))])
 }

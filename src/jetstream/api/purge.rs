@@ -1,20 +1,28 @@
 //! `STREAM.PURGE`.
 
 use bytes::Bytes;
-use serde_json::json;
+use serde::Serialize;
 
+use super::Context;
+use super::answer::{Answer, Fields};
 use super::stream::find;
-use super::{Answer, Context, fields};
 use crate::api_error::{ApiError, table};
 use crate::store::message::Seq;
 use crate::stream::command::Command;
 use crate::stream::outcome::Answer as Outcome;
 use crate::stream::requests::PurgeRequest;
 
+/// The answer's own fields.
+#[derive(Serialize)]
+struct Purged {
+    success: bool,
+    purged: u64,
+}
+
 /// Removes messages; how many have gone.
 pub async fn purge(context: &Context<'_>, name: &str) -> Answer {
     let handle = find(context, name)?;
-    let request = PurgeRequest::from_request(context.body(), context.strict())?;
+    let request = PurgeRequest::from_request(context.optional_body(), context.strict())?;
     if request.seq > 0 && request.keep > 0 {
         return Err(ApiError::of(&table::BAD_REQUEST));
     }
@@ -35,5 +43,8 @@ pub async fn purge(context: &Context<'_>, name: &str) -> Answer {
         Outcome::Purged(purged) => purged,
         _ => 0,
     };
-    Ok(fields(&json!({ "success": true, "purged": purged })))
+    Ok(Fields::of(&Purged {
+        success: true,
+        purged,
+    }))
 }

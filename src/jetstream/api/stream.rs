@@ -2,17 +2,37 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde::Serialize;
 
-use super::view::{self, Details};
-use super::{Answer, Context, fields, success};
+use super::Context;
+use super::answer::{Answer, Fields, success};
 use crate::api_error::{ApiError, table};
 use crate::jetstream::handle::StreamHandle;
+use crate::jetstream::info::{self, Details};
 use crate::stream::config::Config;
+use crate::stream::info::{Info, Origin};
 use crate::stream::requests::{
     INFOS_PER_PAGE, InfoRequest, ListRequest, NAMES_PER_PAGE, NamesRequest, Page, SUBJECTS_PER_PAGE,
 };
 use crate::subject::wildcard;
+
+/// What only the answer to `STREAM.CREATE` says.
+#[derive(Serialize)]
+struct Created {
+    did_create: bool,
+}
+
+/// A page of names; none are `null`, as the peers say it.
+#[derive(Serialize)]
+struct Names {
+    streams: Option<Vec<String>>,
+}
+
+/// A page of streams.
+#[derive(Serialize)]
+struct List {
+    streams: Vec<Info>,
+}
 
 /// The stream, or the error that there is none.
 ///
@@ -23,35 +43,47 @@ pub fn find(context: &Context<'_>, name: &str) -> Result<Arc<StreamHandle>, ApiE
     found.ok_or_else(|| ApiError::of(&table::STREAM_NOT_FOUND))
 }
 
-fn read_config(context: &Context<'_>, name: &str) -> Result<(Config, bool), ApiError> {
-    let (config, pedantic) = Config::from_request(context.body(), context.strict())?;
-    if config.name != name {
-        return Err(ApiError::of(&table::STREAM_MISMATCH));
+fn check_name(config: &Config, name: &str) -> Result<(), ApiError> {
+    match config.name == name {
+        true => Ok(()),
+        false => Err(ApiError::of(&table::STREAM_MISMATCH)),
     }
-    Ok((config, pedantic))
 }
 
 /// `STREAM.CREATE`
 pub async fn create(context: &Context<'_>, name: &str) -> Answer {
-    let (config, pedantic) = read_config(context, name)?;
-    let handle = context
+    let (config, pedantic) = Config::from_request(context.body(), context.strict())?;
+    check_name(&config, name)?;
+    let (handle, is_new) = context
         .jetstream
         .create_stream(context.site, config, pedantic)
         .await?;
-    let mut shown = show(context, &handle, Details::default()).await?.0;
-    shown.insert("did_create".to_owned(), true.into());
-    Ok(shown)
+    let mut info = show(context, &handle).await?;
+    if is_new {
+        // As it was made: whatever its origins said since is for later questions.
+        info.sources = info.sources.into_iter().map(Origin::unheard).collect();
+        // The peers tell a mirror's filter only once its origin was asked.
+        info.mirror = info.mirror.map(|origin| Origin {
+            filter_subject: String::new(),
+            ..origin.unheard()
+        });
+    }
+    Ok(Fields::of(&info).and(&Created { did_create: true }))
 }
 
 /// `STREAM.UPDATE`
 pub async fn update(context: &Context<'_>, name: &str) -> Answer {
-    let (config, pedantic) = read_config(context, name)?;
+    let (config, pedantic) = Config::from_request(context.body(), context.strict())?;
+    context
+        .jetstream
+        .check_stream(context.site, config.clone(), pedantic)?;
+    check_name(&config, name)?;
     let handle = find(context, name)?;
     context
         .jetstream
         .update_stream(context.site, &handle, config, pedantic)
         .await?;
-    Ok(show(context, &handle, Details::default()).await?.0)
+    Ok(Fields::of(&show(context, &handle).await?))
 }
 
 /// `STREAM.INFO`
@@ -63,26 +95,33 @@ pub async fn info(context: &Context<'_>, name: &str) -> Answer {
     let details = Details {
         deleted: request.deleted_details,
         subjects: filter.map(|filter| (filter, offset)),
-        leader: Some(context.jetstream.options.server_name.clone()),
     };
-    let (shown, total) = show(context, &handle, details).await?;
-    let mut answer = fields(&match total {
+    let read = handle.read(move |replica| info::stream(replica, &details));
+    let (info, total) = read.await?;
+    let info = Info {
+        config: info::with_version(info.config, context.jetstream.options.version),
+        cluster: Some(info::led_by(&context.jetstream.options.server_name)),
+        ..info
+    };
+    let page = match total {
         0 => Page::default(),
-        total => Page::new(total, request.offset, SUBJECTS_PER_PAGE),
-    });
-    answer.extend(shown);
-    Ok(answer)
+        total => Page {
+            total,
+            offset,
+            limit: SUBJECTS_PER_PAGE,
+        },
+    };
+    Ok(Fields::of(&page).and(&info))
 }
 
-async fn show(
-    context: &Context<'_>,
-    handle: &Arc<StreamHandle>,
-    details: Details,
-) -> Result<(Map<String, Value>, usize), ApiError> {
-    let version = context.jetstream.options.version;
-    handle
-        .read(move |replica| view::stream(replica, version, &details))
-        .await
+/// The stream after it was made or changed.
+async fn show(context: &Context<'_>, handle: &Arc<StreamHandle>) -> Result<Info, ApiError> {
+    let read = handle.read(|replica| info::stream(replica, &Details::default()));
+    let (info, _) = read.await?;
+    Ok(Info {
+        config: info::with_version(info.config, context.jetstream.options.version),
+        ..info
+    })
 }
 
 /// `STREAM.DELETE`
@@ -115,14 +154,10 @@ pub fn names(context: &Context<'_>) -> Answer {
     let streams = matching(context, &request.subject);
     let page = Page::new(streams.len(), request.offset, NAMES_PER_PAGE);
     let names = streams[page.range()].iter();
-    let names: Vec<Value> = names.map(|handle| (*handle.name).into()).collect();
-    let mut answer = fields(&page);
-    let names = match streams.is_empty() {
-        true => Value::Null,
-        false => names.into(),
-    };
-    answer.insert("streams".to_owned(), names);
-    Ok(answer)
+    let names = names.map(|handle| handle.name.to_string()).collect();
+    Ok(Fields::of(&page).and(&Names {
+        streams: Some(names).filter(|names: &Vec<String>| !names.is_empty()),
+    }))
 }
 
 /// `STREAM.LIST`
@@ -133,11 +168,10 @@ pub async fn list(context: &Context<'_>) -> Answer {
     let mut shown = Vec::new();
     for handle in &streams[page.range()] {
         // One that ends meanwhile is not there.
-        if let Ok((stream, _)) = show(context, handle, Details::default()).await {
-            shown.push(Value::Object(stream));
+        let read = handle.read(|replica| info::stream(replica, &Details::default()));
+        if let Ok((info, _)) = read.await {
+            shown.push(info);
         }
     }
-    let mut answer = fields(&page);
-    answer.insert("streams".to_owned(), shown.into());
-    Ok(answer)
+    Ok(Fields::of(&page).and(&List { streams: shown }))
 }

@@ -1,56 +1,43 @@
 //! What a stream's info says about its origins.
 
-use serde_json::{Map, Value, json};
-
 use super::super::replica::Replica;
 use super::Feed;
-use crate::clock;
+use crate::clock::{self, Timestamp};
+use crate::stream::info;
 
-/// Shows what is copied from, in a stream's info.
-pub fn show(replica: &Replica, shown: &mut Map<String, Value>) {
+/// What is copied from, for the stream's info: its mirror's origin, or its sources.
+pub fn shown(replica: &Replica) -> (Option<info::Origin>, Vec<info::Origin>) {
     let Some(origin) = replica.origin.as_deref() else {
-        return;
+        return (None, Vec::new());
     };
     let now = clock::now();
-    let position = |index: usize| {
-        let number = u32::try_from(index).unwrap_or(u32::MAX);
-        let position = replica
-            .group
-            .with(|machine| machine.origins().position(number).cloned());
-        position.filter(|_| !origin.is_mirror)
-    };
-    let show_one = |(index, feed): (usize, &Feed)| {
-        let mut one = Map::new();
-        one.insert("name".to_owned(), feed.source.name.clone().into());
-        one.insert("lag".to_owned(), feed.lag.into());
-        let active = feed.active_at.map_or(-1, |at| {
-            i64::try_from(now.since(at).as_nanos()).unwrap_or(i64::MAX)
-        });
-        one.insert("active".to_owned(), active.into());
-        if let Some(position) = position(index) {
-            one.insert("seq".to_owned(), position.seq.0.into());
-        }
-        if let Some(error) = &feed.error {
-            one.insert("error".to_owned(), json!(error));
-        }
-        if !feed.source.filter_subject.is_empty() {
-            one.insert(
-                "filter_subject".to_owned(),
-                feed.source.filter_subject.clone().into(),
-            );
-        }
-        if !feed.source.subject_transforms.is_empty() {
-            let transforms = json!(feed.source.subject_transforms);
-            one.insert("subject_transforms".to_owned(), transforms);
-        }
-        Value::Object(one)
-    };
+    let mut feeds = origin.feeds.iter();
     if origin.is_mirror {
-        if let Some(feed) = origin.feeds.first() {
-            shown.insert("mirror".to_owned(), show_one((0, feed)));
+        return (feeds.next().map(|feed| feed.shown(now, 0)), Vec::new());
+    }
+    let sources = (0..).zip(feeds).map(|(number, feed)| {
+        let last = replica.group.with(|machine| {
+            let position = machine.origins().position(number);
+            position.map_or(0, |position| position.seq.0)
+        });
+        feed.shown(now, last)
+    });
+    (None, sources.collect())
+}
+
+impl Feed {
+    /// `last` is the last sequence that was copied from a source.
+    fn shown(&self, now: Timestamp, last: u64) -> info::Origin {
+        let nanos = |at| i64::try_from(now.since(at).as_nanos()).unwrap_or(i64::MAX);
+        info::Origin {
+            name: self.source.name.clone(),
+            external: self.source.external.clone(),
+            lag: self.lag,
+            seq: last,
+            active: self.active_at.map_or(-1, nanos),
+            error: self.error.clone(),
+            filter_subject: self.source.filter_subject.clone(),
+            subject_transforms: self.source.subject_transforms.clone(),
         }
-    } else {
-        let feeds: Vec<Value> = origin.feeds.iter().enumerate().map(show_one).collect();
-        shown.insert("sources".to_owned(), feeds.into());
     }
 }

@@ -498,3 +498,34 @@ fn a_stream_that_does_not_run_is_unhealthy() {
     check("/healthz?js-enabled-only=1", 200);
     check("/healthz?js-server-only=1", 200);
 }
+
+#[test]
+fn a_full_disk_shows_and_keeps_nobody_out() {
+    use crate::monitor::streams::Disk;
+    use crate::vfs::space::Level;
+    let check = |target: &str, level: Level, expected: Option<&str>| {
+        let mut source = FakeSource::streams();
+        let jetstream = source.jetstream.as_mut().expect("it has JetStream");
+        jetstream.disk = Disk {
+            level,
+            total: 100,
+            available: 5,
+        };
+        let reply = get(&monitor(source), "", target);
+        assert_eq!(reply.status, 200, "{target}");
+        let body = reply.body;
+        match expected {
+            Some(expected) => assert!(body.contains(expected), "{target}: {body}"),
+            None => assert!(!body.contains("disk"), "{target}: {body}"),
+        }
+    };
+    check("/healthz", Level::Warn, None);
+    check("/healthz", Level::Soft, Some(r#""disk":"soft""#));
+    check(
+        "/healthz?js-server-only=1",
+        Level::Hard,
+        Some(r#""disk":"hard""#),
+    );
+    check("/jsz", Level::Warn, None);
+    check("/jsz", Level::Soft, Some(r#""level": "soft""#));
+}

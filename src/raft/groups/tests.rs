@@ -212,11 +212,84 @@ async fn a_full_disk_refuses_before_anything_is_done() {
     let (dir, disk) = (dir(), ToyDisk::default());
     let server = Server::open(dir.path());
     let group = server.start(&disk);
-    server.groups.space().set_full(true);
+    let waiting = server.groups.space().wait();
     let refused = group.propose(NOW, vec![Command::Add(1)]).await;
     assert_eq!(refused, Err(ProposeError::NoSpace));
-    server.groups.space().set_full(false);
+    drop(waiting);
+    // What does not grow goes on while the keeper has found no room yet.
+    assert!(group.is_closed());
     assert_eq!(add(&group, 1).await, 1);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_entry_too_large_for_the_log_harms_nobody() {
+    let (dir, disk) = (dir(), ToyDisk::default());
+    let server = Server::open(dir.path());
+    let group = server.start(&disk);
+    let too_many = vec![Command::Add(1); 64 << 10];
+    let refused = group.propose(NOW, too_many).await;
+    assert_eq!(refused, Err(ProposeError::TooLarge));
+    // Together they fit into no segment: openraft may hand them over at once.
+    let many = vec![Command::Add(1); 20 << 10];
+    let proposals: Vec<_> = (0..6).map(|_| group.propose(NOW, many.clone())).collect();
+    for proposal in proposals {
+        proposal.await.expect("applied");
+    }
+    assert_eq!(total(&group), 6 * (20 << 10));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_log_of_a_busy_group_beside_idle_ones_stays_small() {
+    let dir = dir();
+    let disks: Vec<ToyDisk> = (0..3).map(|_| ToyDisk::default()).collect();
+    let server = Server::open(dir.path());
+    let start = |server: &Server, at: usize| {
+        let (toy, position) = Toy::open(&disks[at]);
+        let id = GroupId(10 + at as u64);
+        let started = server.groups.start(id, toy, position, Storage::Disk);
+        started.expect("started")
+    };
+    let groups: Vec<_> = (0..3).map(|at| start(&server, at)).collect();
+    // More than what is written anew without a checkpoint, in the oldest segment.
+    let idle = vec![Command::Add(1); 12 << 10];
+    groups[0].propose(NOW, idle).await.expect("applied");
+    add(&groups[1], 1).await;
+    let many = vec![Command::Add(1); 8 << 10];
+    let mut most = 0;
+    for _ in 0..200 {
+        groups[2].propose(NOW, many.clone()).await.expect("applied");
+        server.groups.release_segments(4);
+        most = most.max(server.wal.segments());
+    }
+    // 200 entries of 64 KiB are 50 segments of 256 KiB. What is asked for comes a little later.
+    assert!(most < 20, "{most} segments");
+    let totals: Vec<u64> = groups.iter().map(total).collect();
+    assert_eq!(totals, [12 << 10, 1, 200 * (8 << 10)]);
+    drop(groups);
+    server.stop().await;
+
+    let server = Server::open(dir.path());
+    let groups: Vec<_> = (0..3).map(|at| start(&server, at)).collect();
+    assert_eq!(groups.iter().map(total).collect::<Vec<u64>>(), totals);
+    assert!(server.wal.segments() <= most);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn groups_are_asked_for_checkpoints_in_turns() {
+    let (dir, disk) = (dir(), ToyDisk::default());
+    let server = Server::open(dir.path());
+    let group = server.start(&disk);
+    add(&group, 1).await;
+    let ask = |turn, urgent| server.groups.checkpoint_some(turn, urgent);
+    assert_eq!(ask(None, false), 0);
+    assert_eq!(ask(None, true), 0, "a toy has nothing to free");
+    assert_eq!(ask(Some((ID.0 + 1, 15)), false), 0);
+    assert_eq!(ask(Some((ID.0 + 15, 15)), false), 1);
+    group.checkpoint().await.expect("a checkpoint");
+    assert_eq!(ask(Some((ID.0, 15)), false), 0);
     server.stop().await;
 }
 

@@ -34,8 +34,8 @@ pub trait Streams {
     /// The configuration of the stream with this name.
     fn stream(&self, name: &str) -> Option<&Config>;
 
-    /// Visits all of them.
-    fn each(&self, visit: &mut dyn FnMut(&Config));
+    /// Visits those that may capture something this filter matches, and perhaps others.
+    fn near(&self, filter: &str, visit: &mut dyn FnMut(&Config));
 }
 
 impl Streams for BTreeMap<String, Config> {
@@ -43,7 +43,7 @@ impl Streams for BTreeMap<String, Config> {
         self.get(name)
     }
 
-    fn each(&self, visit: &mut dyn FnMut(&Config)) {
+    fn near(&self, _: &str, visit: &mut dyn FnMut(&Config)) {
         self.values().for_each(visit);
     }
 }
@@ -117,7 +117,10 @@ pub fn is_same(a: &Config, b: &Config) -> bool {
 }
 
 /// Everything that does not depend on what there is under this name.
-fn check(
+///
+/// # Errors
+/// The API's answer.
+pub fn check(
     requested: Config,
     pedantic: bool,
     limits: &Limits,

@@ -67,7 +67,7 @@ pub(super) fn normalise(
 fn check_texts(config: &Config) -> Result<(), ApiError> {
     if !is_asset_name(&config.name) {
         return Err(invalid(
-            "stream name is required and can not contain '.', '*', '>'",
+            r"stream name is required and can not contain '.', '*', '>', '\', '/'",
         ));
     }
     if config.name.contains(['/', '\\']) {

@@ -7,9 +7,12 @@ use super::subjects::check_destination;
 use super::{Streams, invalid, pedantic_error};
 use crate::api_error::table::{self, Row};
 use crate::api_error::{ApiError, table::STREAM_CREATE};
-use crate::stream::config::{Config, StreamSource};
+use crate::stream::config::{Config, External, StreamSource};
 use crate::subject::tokens::{is_valid_filter, is_valid_publish};
 use crate::subject::wildcard::overlaps;
+
+/// Our own API, which is no other's.
+const API: &str = "$JS.API";
 
 /// The errors that mirrors and sources have each of their own.
 struct Errors {
@@ -140,6 +143,9 @@ fn check_origin(
     if !is_asset_name(&origin.name) || origin.name.contains(['/', '\\']) {
         return refuse(errors.name);
     }
+    if let Some(external) = &origin.external {
+        check_external(external)?;
+    }
     if let Some(consumer) = &origin.consumer {
         let is_valid = is_asset_name(&consumer.name)
             && is_valid_filter(&consumer.deliver_subject)
@@ -168,6 +174,26 @@ fn check_origin(
         .map_or(-1, |stream| stream.max_msg_size);
     if origin.external.is_none() && size_max > 0 && theirs > size_max {
         return refuse(errors.message_size);
+    }
+    Ok(())
+}
+
+/// Where another account's or domain's API may be, and where it may deliver to.
+fn check_external(external: &External) -> Result<(), ApiError> {
+    let is_subject = |text: &str| is_valid_filter(text) && is_valid_publish(text.as_bytes());
+    let External { api, deliver } = external;
+    if !deliver.is_empty() && !is_subject(deliver) {
+        let error = ApiError::of(&table::STREAM_INVALID_EXTERNAL_DELIVERY_SUBJ);
+        return Err(error.with("{prefix}", deliver));
+    }
+    if !api.is_empty() && !is_subject(api) {
+        return Err(invalid(format!(
+            "stream external api prefix {api:?} must be a valid subject without wildcards"
+        )));
+    }
+    if api == API {
+        let error = ApiError::of(&table::STREAM_EXTERNAL_API_OVERLAP);
+        return Err(error.with("{subject}", API).with("{prefix}", api));
     }
     Ok(())
 }

@@ -136,13 +136,12 @@ fn check_republish(config: &mut Config, pedantic: bool) -> Result<(), ApiError> 
 /// No two streams of an account capture the same message.
 pub(super) fn check_overlap(config: &Config, streams: &dyn Streams) -> Result<(), ApiError> {
     let mut is_taken = false;
-    streams.each(&mut |other| {
-        is_taken |= other.name != config.name
-            && other.subjects.iter().any(|theirs| {
-                let meets = |ours: &String| overlaps(ours.as_bytes(), theirs.as_bytes());
-                config.subjects.iter().any(meets)
-            });
-    });
+    for ours in &config.subjects {
+        let meets = |theirs: &String| overlaps(ours.as_bytes(), theirs.as_bytes());
+        streams.near(ours, &mut |other| {
+            is_taken |= other.name != config.name && other.subjects.iter().any(meets);
+        });
+    }
     match is_taken {
         true => Err(ApiError::of(&table::STREAM_SUBJECT_OVERLAP)),
         false => Ok(()),

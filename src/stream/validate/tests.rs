@@ -111,6 +111,33 @@ fn what_is_not_built_is_refused() {
 }
 
 #[test]
+fn the_form_of_an_origin_elsewhere_is_checked_first() {
+    let check = |api: &str, deliver: &str, err_code: u16, text: &str| {
+        let origin = json!({"name": "X", "external": {"api": api, "deliver": deliver}});
+        let limits = Limits::default();
+        check_refused(
+            json!({"name": "T", "mirror": origin}),
+            &limits,
+            err_code,
+            text,
+        );
+        check_refused(
+            json!({"name": "T", "sources": [origin]}),
+            &limits,
+            err_code,
+            text,
+        );
+    };
+    let overlap = "stream external api prefix $JS.API must not overlap with $JS.API";
+    check("$JS.API", "d", 10021, overlap);
+    let wildcards = "stream external delivery prefix d.* must not contain wildcards";
+    check("A", "d.*", 10024, wildcards);
+    check("$JS.API", "d.*", 10024, wildcards);
+    let invalid = "stream external api prefix \"a b\" must be a valid subject without wildcards";
+    check("a b", "d", 10052, invalid);
+}
+
+#[test]
 fn limits_of_account_and_server_hold() {
     let limits = Limits {
         streams_max: Some(3),

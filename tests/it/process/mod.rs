@@ -5,8 +5,12 @@
 //! protocol lines. Nothing sleeps: every wait is for a condition, with a deadline.
 
 mod command_line;
+mod failing_disk;
 mod files;
+mod idle;
+mod kill;
 mod lame_duck;
+mod link;
 mod reload;
 mod reload_users;
 mod streams;
@@ -26,6 +30,14 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Process {
     dir: tempfile::TempDir,
     child: Child,
+    /// What starts the server: nothing, or another program and its arguments.
+    launcher: Vec<String>,
+}
+
+/// The binary that is tested.
+fn binary() -> String {
+    let other = std::env::var("NATTER_SERVER");
+    other.unwrap_or_else(|_| env!("CARGO_BIN_EXE_natter").to_owned())
 }
 
 fn natter(args: &[&str]) -> Output {
@@ -36,19 +48,55 @@ fn natter(args: &[&str]) -> Output {
 impl Process {
     /// Starts a server that logs to `log`, and waits until it listens.
     fn start(config: &str) -> Process {
-        let dir = tempfile::tempdir().unwrap();
-        let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
-        fs::write(at("natter.conf"), with_log(dir.path(), config)).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_natter"))
+        Process::start_in(tempfile::tempdir().unwrap(), config, Vec::new())
+    }
+
+    /// Starts a server in a directory, by another program if there is a `launcher`.
+    fn start_in(dir: tempfile::TempDir, config: &str, launcher: Vec<String>) -> Process {
+        let text = with_log(dir.path(), config);
+        fs::write(dir.path().join("natter.conf"), text).unwrap();
+        let child = Process::spawn(dir.path(), &launcher);
+        let process = Process {
+            dir,
+            child,
+            launcher,
+        };
+        process.wait_for("log", "Server is ready");
+        process
+    }
+
+    fn spawn(dir: &Path, launcher: &[String]) -> Child {
+        let at = |name: &str| dir.join(name).to_str().unwrap().to_owned();
+        let mut words = launcher.to_vec();
+        words.push(binary());
+        Command::new(&words[0])
+            .args(&words[1..])
             .args(["server", "-a", "127.0.0.1", "-p", "-1", "-m", "-1"])
             .args(["-c", &at("natter.conf"), "-P", &at("pid")])
             .args(["--ports_file_dir", &at("")])
             .stderr(Stdio::null())
             .spawn()
-            .unwrap();
-        let process = Process { dir, child };
-        process.wait_for("log", "Server is ready");
-        process
+            .unwrap()
+    }
+
+    /// Kills it as the system does when memory runs out.
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it again in the same directory, with a new log; waits until it listens.
+    fn start_again(&mut self) {
+        let _ = fs::remove_file(self.path("log"));
+        self.child = Process::spawn(self.dir.path(), &self.launcher);
+        // What is in the log is applied again first.
+        let deadline = Instant::now() + 6 * PATIENCE;
+        while !self.read("log").contains("Server is ready") {
+            let log = self.read("log");
+            assert!(Instant::now() < deadline, "it does not start: {log}");
+            assert!(self.child.try_wait().unwrap().is_none(), "it ended: {log}");
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -60,7 +108,9 @@ impl Process {
     }
 
     fn ports_file(&self) -> PathBuf {
-        self.path(&format!("natter_{}.ports", self.child.id()))
+        let binary = PathBuf::from(binary());
+        let name = binary.file_name().unwrap().to_str().unwrap();
+        self.path(&format!("{name}_{}.ports", self.child.id()))
     }
 
     /// `host:port` of the first URL of that kind in the ports file.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
+use super::link::Link;
 use super::{Process, wait_until};
 
 #[test]
@@ -102,4 +103,31 @@ fn limits_follow_a_reload_and_turning_off_is_refused() {
         );
     }
     assert_eq!(reserved(), 2048);
+}
+
+#[test]
+fn room_made_by_one_stream_is_there_for_another() {
+    let process = Process::start("jetstream { store_dir: 'DIR/data', max_file: 1MB }");
+    let mut link = Link::connect(&process.address("nats")).unwrap();
+    for name in ["A", "B"] {
+        let config = format!("{{\"name\":\"{name}\",\"subjects\":[\"{name}\"]}}");
+        let made = link.api(&format!("STREAM.CREATE.{name}"), &config).unwrap();
+        assert!(made["error"].is_null(), "{made}");
+    }
+    let payload = "x".repeat(100_000);
+    let publish = |link: &mut Link, name: &str| link.ask(name, &payload).unwrap().json();
+    for _ in 0..6 {
+        assert!(publish(&mut link, "A")["error"].is_null());
+    }
+    let mut refused = None;
+    for _ in 0..12 {
+        let answer = publish(&mut link, "B");
+        if !answer["error"].is_null() {
+            refused = Some(answer["error"]["err_code"].clone());
+            break;
+        }
+    }
+    assert_eq!(refused, Some(10023.into()));
+    assert_eq!(link.api("STREAM.PURGE.A", "").unwrap()["success"], true);
+    wait_until("room", || publish(&mut link, "B")["error"].is_null());
 }

@@ -26,7 +26,7 @@ HERE = pathlib.Path(__file__).parent
 QUIET = 0.25
 # Values of INFO that are another's at every start, replaced in both directions.
 CHANGING = {
-    "server_id", "version", "git_commit", "go", "port", "client_id", "nonce", "xkey",
+    "server_id", "version", "git_commit", "go", "port", "client_id", "nonce", "xkey", "api_lvl",
 }
 
 

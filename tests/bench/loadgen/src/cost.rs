@@ -46,6 +46,25 @@ fn thread_cpu_ns(task: &Path) -> u64 {
         .unwrap_or(0)
 }
 
+/// CPU time of the kernel's own threads in nanoseconds: they write out what the servers
+/// stored, so they are neither a server nor somebody else.
+fn kernel_threads_ns() -> u64 {
+    let Ok(all) = fs::read_dir("/proc") else {
+        return 0;
+    };
+    all.flatten()
+        .filter(|p| p.file_name().as_encoded_bytes()[0].is_ascii_digit())
+        .filter(|p| {
+            let stat = fs::read_to_string(p.path().join("stat")).unwrap_or_default();
+            // After the name in brackets: state and parent; 2 is the parent of them all.
+            stat.rfind(')')
+                .map(|i| &stat[i + 1..])
+                .is_some_and(|rest| rest.split(' ').nth(2) == Some("2"))
+        })
+        .map(|p| thread_cpu_ns(&p.path()))
+        .sum()
+}
+
 fn tick_ns() -> u64 {
     1_000_000_000 / rustix::param::clock_ticks_per_second()
 }
@@ -98,6 +117,7 @@ pub struct Snap {
     self_cpu_ns: u64,
     machine_busy_ns: u64,
     machine_steal_ns: u64,
+    kernel_ns: u64,
 }
 
 fn machine() -> (u64, u64) {
@@ -152,6 +172,7 @@ impl Snap {
     pub fn take(pids: &[i32]) -> Snap {
         let ts = clock_gettime(ClockId::ProcessCPUTime);
         let yardstick = yardstick();
+        let kernel_ns = kernel_threads_ns();
         let (busy, steal) = machine();
         Snap {
             at: Instant::now(),
@@ -160,6 +181,7 @@ impl Snap {
             self_cpu_ns: ts.tv_sec as u64 * 1_000_000_000 + ts.tv_nsec as u64,
             machine_busy_ns: busy,
             machine_steal_ns: steal,
+            kernel_ns,
         }
     }
 
@@ -190,7 +212,8 @@ impl Snap {
         };
         let self_cpu = b.self_cpu_ns - a.self_cpu_ns;
         let busy = b.machine_busy_ns.saturating_sub(a.machine_busy_ns);
-        let other = busy.saturating_sub(cpu + self_cpu);
+        let kernel = b.kernel_ns.saturating_sub(a.kernel_ns);
+        let other = busy.saturating_sub(cpu + self_cpu + kernel);
         let pct = |ns: u64| r2(ns as f64 / 1e7 / secs);
         let mut server = json!({
             "cpu_pct": pct(cpu),
@@ -227,6 +250,7 @@ impl Snap {
             "client": client,
             "machine": {
                 "other_cpu_pct": pct(other),
+                "kernel_cpu_pct": pct(kernel),
                 "steal_pct": pct(b.machine_steal_ns.saturating_sub(a.machine_steal_ns)),
                 "work_ns": r2((a.yardstick.0 + b.yardstick.0) / 2.0),
                 "syscall_ns": r2((a.yardstick.1 + b.yardstick.1) / 2.0),

@@ -7,10 +7,14 @@ mod args;
 mod churn;
 mod conns;
 mod cost;
+mod counter;
+mod disk;
 mod floor;
 mod hist;
+mod js;
 mod poll;
 mod pubsub;
+mod requester;
 mod requests;
 mod run;
 mod slow;
@@ -19,7 +23,10 @@ mod wire;
 
 const USAGE: &str = "usage: loadgen MODE [--key value ...]
 
-workloads   pubsub reqrep conns subs
+core        pubsub reqrep conns subs
+streams     js-pub js-fill js-consume js-get kv-put kv-get js-api
+rest        js-streams js-consumers start watch
+machine     disk
 soak        churn-conns churn-subs slow-consumers
 floor       floor (a minimal broker to measure against)
 
@@ -34,6 +41,18 @@ fn main() {
         "reqrep" => requests::reqrep(&a),
         "conns" => conns::conns(&a),
         "subs" => subs::subs(&a),
+        "js-pub" => js::publish::publish(&a),
+        "js-fill" => js::publish::fill(&a),
+        "js-consume" => js::consume::consume(&a),
+        "js-get" => js::get::get(&a),
+        "kv-put" => js::bucket::put(&a),
+        "kv-get" => js::bucket::get(&a),
+        "js-api" => js::get::api_call(&a),
+        "js-streams" => js::idle::streams(&a),
+        "js-consumers" => js::idle::consumers(&a),
+        "start" => js::restart::start(&a),
+        "watch" => js::idle::watch(&a),
+        "disk" => disk::disk(&a),
         "churn-conns" => churn::connections(&a),
         "churn-subs" => churn::subscriptions(&a),
         "slow-consumers" => slow::slow_consumers(&a),

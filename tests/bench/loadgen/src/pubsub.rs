@@ -2,10 +2,11 @@
 
 use crate::args::{Args, die};
 use crate::cost::{Rng, now_ns, r2, r4, tight_timers};
+use crate::counter::Counter;
 use crate::hist::Hist;
 use crate::poll::Poll;
 use crate::run::{Ctl, Target, emit, merge_hists, timed};
-use crate::wire::{Conn, Counter, RBUF};
+use crate::wire::{Conn, RBUF};
 use serde_json::json;
 use std::io::{Read, Write};
 use std::sync::Arc;

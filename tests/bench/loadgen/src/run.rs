@@ -109,6 +109,14 @@ impl Target {
         self.connect_to(self.servers[0])
     }
 
+    /// The address of the server that names itself so.
+    pub fn by_name(&self, name: &str) -> Option<SocketAddr> {
+        self.servers
+            .iter()
+            .copied()
+            .find(|s| self.connect_to(*s).info["server_name"] == name)
+    }
+
     /// A connection to one of the servers.
     pub fn connect_to(&self, addr: SocketAddr) -> Conn {
         Conn::connect(addr, &self.opts()).unwrap_or_else(|e| die(&format!("connect {addr}: {e}")))
@@ -211,6 +219,40 @@ pub fn timed(a: &Args, t: &Target, ctl: &Ctl, per_recv: bool) -> Value {
         v["perf"] = sys;
     }
     v
+}
+
+/// Measures from `start` until `done` says so or `--limit` has passed, which is an error;
+/// costs per received message.
+pub fn until(
+    a: &Args,
+    t: &Target,
+    ctl: &Ctl,
+    start: &Snap,
+    mut done: impl FnMut() -> bool,
+) -> Value {
+    let limit = Duration::from_secs_f64(a.f64("limit", 300.0));
+    while !done() {
+        if start.at.elapsed() > limit {
+            ctl.error(&format!("not done after {} s", limit.as_secs()));
+            break;
+        }
+        std::thread::sleep(Duration::from_micros(500));
+    }
+    let end = Snap::take(&t.pids);
+    ctl.stop.store(true, SeqCst);
+    let n = ctl.recv();
+    let mut v = Snap::cost(start, &end, n);
+    let dt = end.at.duration_since(start.at).as_secs_f64();
+    v["received"] = json!(n);
+    v["received_per_s"] = json!(r2(n as f64 / dt));
+    v["errors"] = json!(ctl.errors.load(Relaxed));
+    v
+}
+
+/// Counts one more error in a result, and says which.
+pub fn flaw(result: &mut Value, what: &str) {
+    eprintln!("loadgen: {what}");
+    result["errors"] = json!(result["errors"].as_u64().unwrap_or(0) + 1);
 }
 
 /// Waits until the server has been quiet for a second: what closed is cleaned up by then.

@@ -2,8 +2,9 @@
 
 import asyncio
 
-from nats.js.api import KeyValueConfig
-from nats.js.errors import BucketNotFoundError, KeyNotFoundError, KeyWrongLastSequenceError, NoKeysError
+from nats.js.api import KeyValueConfig, RePublish
+from nats.js.errors import (BucketNotFoundError, InvalidBucketNameError, InvalidKeyError, KeyNotFoundError, KeyWrongLastSequenceError,
+                            NoKeysError)
 
 from kit import scenario
 
@@ -204,3 +205,51 @@ async def full(t):
     await t.api_error("a_new_key_is_refused", 10077, kv.put("d", b"x" * 400))
     t.true("an_old_one_may_be_replaced", await kv.put("a", b"y" * 200) > 3)
     t.equal("and_is", (await kv.get("a")).value, b"y" * 200)
+
+
+@scenario
+async def names(t):
+    _, js = await t.streams()
+    await t.raises("a_bucket_that_is_none", InvalidBucketNameError, js.create_key_value(bucket="a.b"))
+    kv = await js.create_key_value(bucket="KVNAMES")
+    for key in ("", ".a", "a.", "a b"):
+        await t.raises(f"no_key_{key!r}", InvalidKeyError, kv.put(key, b"1"))
+    t.equal("unless_nobody_looks", await kv.put("a$b", b"1", validate_keys=False), 1)
+    t.equal("read_so_too", (await kv.get("a$b", validate_keys=False)).value, b"1")
+    t.equal("an_empty_value", [await kv.put("empty", b""), (await kv.get("empty")).value or b""], [2, b""])
+    t.equal("bytes_of_all_kinds", [await kv.put("bytes", bytes(range(256))), (await kv.get("bytes")).value], [3, bytes(range(256))])
+
+
+@scenario
+async def republished(t):
+    client, js = await t.streams()
+    sub, seen = await t.collect(client, "told.>")
+    kv = await js.create_key_value(KeyValueConfig(bucket="KVTOLD", republish=RePublish(src="$KV.KVTOLD.>", dest="told.>")))
+    await kv.put("a", b"1")
+    await kv.put("a", b"2")
+    await t.until("both are told", lambda: len(seen) == 2)
+    t.equal("with_its_place", [(m.subject, m.data, m.headers["Nats-Sequence"], m.headers["Nats-Last-Sequence"]) for m in seen],
+            [("told.a", b"1", "1", "0"), ("told.a", b"2", "2", "1")])
+
+
+@scenario
+async def entries(t):
+    _, js = await t.streams()
+    kv = await js.create_key_value(bucket="KVENTRY", history=3)
+    await kv.put("a", b"1")
+    await kv.put("a", b"2")
+    entry = await kv.get("a")
+    t.equal("of_a_get", (entry.bucket, entry.key, entry.revision, entry.operation), ("KVENTRY", "a", 2, None))
+    watcher = await kv.watchall(include_history=True)
+    first = await watcher.updates(5)
+    t.equal("of_a_watch", (first.bucket, first.key, first.revision, first.delta, first.operation), ("KVENTRY", "a", 1, 1, None))
+    t.true("knows_when_it_was_made", first.created is not None)
+    await watcher.stop()
+    await kv.put("b", b"3")
+    watcher = await kv.watch("*")
+    seen = []
+    async for entry in watcher:
+        if entry is None:
+            break
+        seen.append((entry.key, entry.revision))
+    t.equal("one_after_the_other", seen, [("a", 2), ("b", 3)])

@@ -5,7 +5,8 @@ import hashlib
 import io
 
 from nats.js.api import ObjectMeta, ObjectMetaOptions
-from nats.js.errors import APIError, BucketNotFoundError, NotFoundError, ObjectNotFoundError
+from nats.js.errors import (APIError, BucketNotFoundError, DigestMismatchError, NotFoundError, ObjectDeletedError,
+                            ObjectNotFoundError)
 
 from kit import scenario
 
@@ -94,3 +95,47 @@ async def meta_and_seal(t):
     t.equal("bind", (await (await js.object_store("OBJMETA")).get("a")).data, b"1")
     t.equal("delete_of_the_store", await js.delete_object_store("OBJMETA"), True)
     await t.raises("bind_to_the_deleted", BucketNotFoundError, js.object_store("OBJMETA"))
+
+
+@scenario
+async def names_and_headers(t):
+    _, js = await t.streams()
+    store = await js.create_object_store("OBJNAMES", ttl=60, max_bytes=1 << 20, storage="memory")
+    await t.raises("an_empty_list", NotFoundError, store.list())
+    info = await store.put("a", b"1", meta=ObjectMeta(name="a", headers={"kind": "number"}))
+    t.equal("headers", (info.headers, (await store.get_info("a")).headers), ({"kind": "number"},) * 2)
+    status = await store.status()
+    t.equal("status", (status.ttl, status.storage_type, status.replicas, status.sealed), (60, "memory", 1, False))
+    t.true("size", status.size > 0)
+    await store.delete("a")
+    await t.raises("info_of_the_deleted", ObjectNotFoundError, store.get_info("a"))
+    await store.put("a", b"2")
+    t.equal("comes_back", ((await store.get("a")).data, (await store.get_info("a")).deleted or False), (b"2", False))
+    await t.raises("meta_of_none", ObjectDeletedError, store.update_meta("b", ObjectMeta(name="b")))
+    await t.raises("too_much", APIError, store.put("large", b"x" * (2 << 20)))
+    t.equal("leaves_the_rest", (await store.get("a")).data, b"2")
+    same = await js.create_object_store("OBJNAMES", ttl=60, max_bytes=1 << 20, storage="memory")
+    t.equal("made_again", (await same.get("a")).data, b"2")
+
+
+@scenario
+async def watch_kinds(t):
+    _, js = await t.streams()
+    store = await js.create_object_store("OBJKINDS")
+    await store.put("a", b"1")
+    await store.put("b", b"2")
+    await store.delete("b")
+    everything = await store.watch(include_history=True)
+    seen = [await everything.updates(5) for _ in range(3)]
+    t.equal("what_there_was", [(entry.name, bool(entry.deleted)) if entry else None for entry in seen], [("a", False), ("b", True), None])
+    later = await store.watch(updates_only=True)
+    await store.put("c", b"3")
+    entry = await later.updates(5)
+    while entry is None:
+        entry = await later.updates(5)
+    t.equal("only_what_comes", entry.name, "c")
+    await later.stop()
+    damaged = f"$O.OBJKINDS.C.{(await store.get_info('a')).nuid}"
+    await js.purge_stream("OBJ_OBJKINDS", subject=damaged)
+    await js.publish(damaged, b"9")
+    await t.raises("a_digest_that_is_wrong", DigestMismatchError, store.get("a"))

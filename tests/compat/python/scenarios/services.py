@@ -80,3 +80,44 @@ async def statistics(t):
     await client.publish("$SRV.PING", b"", reply="gone.inbox")
     await t.becomes("stopped_services_are_gone", lambda: len(seen) == 1 and (seen[0].headers or {}).get("Status") == "503",
                     why=lambda: texts(seen))
+
+
+@scenario
+async def groups(t):
+    client = await t.connect("plain")
+
+    async def who(name, queue_group):
+        async def answer(request):
+            await request.respond(name.encode(), headers={"Answered-By": name})
+
+        service = await nats.micro.add_service(await t.connect("plain"), name="who", version="0.1.0", metadata={"side": name},
+                                               queue_group=queue_group)
+        group = service.add_group(name="ask").add_group(name="deep", queue_group="inner")
+        await service.add_endpoint(name="outer", handler=answer)
+        await group.add_endpoint(name="who", subject="who.*", handler=answer)
+        await service.add_endpoint(name="own", handler=answer, queue_group="own")
+        return service
+
+    services = [await who("left", "l"), await who("right", "r")]
+    for service in services:
+        await Trial.flush(service._client)
+    info = ServiceInfo.from_dict((await _gather(t, client, f"$SRV.INFO.who.{services[0].id}", 1))[0])
+    t.equal("subjects_and_queues", [(e.name, e.subject, e.queue_group) for e in info.endpoints],
+            [("outer", "outer", "l"), ("who", "ask.deep.who.*", "inner"), ("own", "own", "own")])
+    t.equal("metadata", info.metadata, {"side": "left"})
+    inbox = client.new_inbox()
+    sub, seen = await t.collect(client, inbox)
+    await client.publish("outer", b"", reply=inbox)
+    await t.until("each queue answers", lambda: len(seen) == 2)
+    t.equal("two_queues_two_answers", sorted((m.data, m.headers["Answered-By"]) for m in seen), [(b"left", "left"), (b"right", "right")])
+    await client.publish("ask.deep.who.me", b"", reply=inbox)
+    await client.publish("own", b"", reply=inbox)
+    await t.until("one queue answers once", lambda: len(seen) >= 4)
+    await t.flush(client)
+    t.equal("one_queue_one_answer", len(seen), 4)
+    stats = [ServiceStats.from_dict(a) for a in await _gather(t, client, "$SRV.STATS", 2)]
+    t.equal("counted_where_answered", sum(e.num_requests for a in stats for e in a.endpoints), 4)
+    t.true("since_when", all(a.started for a in stats))
+    for service in services:
+        await service.stop()
+    t.true("are_stopped", all(service.stopped.is_set() for service in services))

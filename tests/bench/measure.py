@@ -1,0 +1,155 @@
+"""Runs of the load generator against servers that take turns, and which of them count."""
+
+import os
+import shlex
+import statistics
+import sys
+import time
+
+import servers
+
+NOISE_PCT_MAX = 20
+YARDSTICK_SHARE_MAX = 0.10
+
+
+def log(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+class Bench:
+    """Measures rows of tables; keeps every result that counts, and failed runs as errors."""
+
+    def __init__(self, args, loadgen, programs):
+        self.args = args
+        self.loadgen = loadgen
+        # `peer` and `ours` -> command.
+        self.programs = programs
+        self.timing = f"--secs {args.secs} --warm {args.warm}"
+        self.yardsticks = []
+        self.results = []
+
+    def start(self, table, side):
+        program, extra = table.sides[side]
+        if table.stores:
+            os.sync()
+        return servers.Server(side, self.programs[program], extra)
+
+    def sides(self, sides, turn):
+        """Who runs, in which order."""
+        return ["ours"] if self.args.alone else turns(list(sides), turn)
+
+    def disturbed(self, result):
+        """Why this result should not count, or None."""
+        machine = result["machine"]
+        others = machine["other_cpu_pct"] + machine["steal_pct"]
+        if others > NOISE_PCT_MAX:
+            return f"others used {others:.0f} % of a core"
+        self.yardsticks.append(machine["work_ns"])
+        usual = statistics.median(self.yardsticks)
+        if abs(machine["work_ns"] / usual - 1) > YARDSTICK_SHARE_MAX:
+            return f"yardstick {machine['work_ns']:.0f} ns, usually {usual:.0f} ns"
+        return None
+
+    def measure(self, server, what, mode, options, round_no):
+        """Runs until undisturbed, at most `--retries` times more; keeps the last result."""
+        for attempt in range(self.args.retries + 1):
+            if server.stores:
+                # What the run before left to the disk is not this run's to pay.
+                os.sync()
+            result = servers.generate(self.loadgen, server, mode, options)
+            why = self.disturbed(result)
+            if why is None or attempt == self.args.retries or result.get("errors"):
+                break
+            log(f"  {server.name}: {what}: {why}, again")
+            time.sleep(1)
+        self.keep(result, server.name, what, round_no, why)
+        return result
+
+    def keep(self, result, side, what, round_no, why=None):
+        result.update(side=side, what=what, round=round_no, disturbed=why)
+        self.results.append(result)
+        if result.get("errors"):
+            log(f"  {side}: {what}: {result['errors']} errors: {result.get('said', '')}")
+
+    def failed(self, side, what, round_no, failure):
+        self.keep({"errors": 1, "said": str(failure)}, side, what, round_no)
+
+    def errors(self):
+        return sum(r.get("errors") or 0 for r in self.results)
+
+    # Tables.
+
+    def rounds(self, table, rows):
+        """Every row on each of its sides, `--rounds` times."""
+        for round_no in range(self.args.rounds):
+            log(f"{table.title}: round {round_no + 1} of {self.args.rounds}")
+            self.shared(table, [r for r in rows if not r.fresh and not r.ended], round_no)
+            for i, row in enumerate(r for r in rows if r.fresh):
+                for side in self.sides(table.sides_of(row), round_no + i):
+                    self.alone(table, row, side, round_no)
+            fills = list(dict.fromkeys(r.options for r in rows if r.ended))
+            for i, fill in enumerate(fills):
+                group = [r for r in rows if r.ended and r.options == fill]
+                for side in self.sides(table.sides, round_no + i):
+                    self.restarts(table, group, side, round_no)
+
+    def options(self, row):
+        if self.args.quick and row.quick_options:
+            return row.quick_options
+        return row.options
+
+    def shared(self, table, rows, round_no):
+        """Rows that may follow each other on one server; all sides are up, one is loaded."""
+        up = {}
+        try:
+            for i, row in enumerate(rows):
+                timing = "" if row.mode == "js-consume" else self.timing
+                for side in self.sides(table.sides_of(row), round_no + i):
+                    if side in up and not up[side].alive():
+                        up.pop(side).stop(keep=True)
+                    if side not in up:
+                        up[side] = self.start(table, side)
+                    try:
+                        self.measure(up[side], row.name, row.mode, f"{self.options(row)} {timing}", round_no)
+                    except servers.Failed as e:
+                        self.failed(side, row.name, round_no, e)
+        finally:
+            for server in up.values():
+                server.stop()
+
+    def alone(self, table, row, side, round_no):
+        try:
+            with self.start(table, side) as server:
+                self.measure(server, row.name, row.mode, self.options(row), round_no)
+        except servers.Failed as e:
+            self.failed(side, row.name, round_no, e)
+
+    def restarts(self, table, rows, side, round_no):
+        """Fills a stream, kills the server, times its start; ends it, times its start again.
+
+        Nothing is dropped from the page cache in between, on either side."""
+        fill = self.options(rows[0])
+        words = shlex.split(fill)
+        msgs = int(words[words.index("--msgs") + 1])
+        named = {row.ended: row.name for row in rows}
+        # Each start stores one message more, to prove that the stream is back.
+        starts = [("killed", "term", msgs), ("clean", "kill", msgs + 1)]
+        try:
+            with self.start(table, side) as server:
+                servers.generate(self.loadgen, server, "js-fill", f"{fill} --size 128 --settle 1")
+                server.kill()
+                for before, end, expected in starts:
+                    options = ["start", "--cmd", server.command, "--servers", f"127.0.0.1:{server.port}",
+                               "--stream", "BENCH", "--msgs", str(expected), "--publish", "BENCH.s0",
+                               "--end", end, "--limit", "120"]
+                    result = servers.run_loadgen(self.loadgen, side, options, limit=300)
+                    if before in named:
+                        self.keep(result, side, named[before], round_no, self.disturbed(result))
+        except servers.Failed as e:
+            for what in named.values():
+                self.failed(side, what, round_no, e)
+
+
+def turns(sides, turn):
+    """A B then B A; with three, A B C then C B A."""
+    return sides if turn % 2 == 0 else sides[::-1]
