@@ -9,7 +9,7 @@ const CONF: &str = r#"
 server_name: golden
 listen: "127.0.0.1:-1"
 http: "127.0.0.1:-1"
-jetstream { store_dir: "@DIR", info_queue_limit: 1 }
+jetstream { store_dir: "@DIR", info_queue_limit: @INFOS }
 system_account: SYS
 accounts {
   SYS { users: [{user: sys, password: sys}] }
@@ -17,8 +17,9 @@ accounts {
 }
 "#;
 
-fn start(dir: &tempfile::TempDir) -> World {
-    World::start(&CONF.replace("@DIR", dir.path().to_str().expect("a path")))
+fn start(dir: &tempfile::TempDir, infos: &str) -> World {
+    let dir = dir.path().to_str().expect("a path");
+    World::start(&CONF.replace("@DIR", dir).replace("@INFOS", infos))
 }
 
 fn ask(client: &mut Client, what: &str, body: &Value) -> Value {
@@ -41,7 +42,7 @@ fn messages(client: &mut Client, stream: &str) -> u64 {
 #[test]
 fn requests_without_room_are_told_to_the_system_account() {
     let dir = tempfile::tempdir().expect("a directory");
-    let world = start(&dir);
+    let world = start(&dir, "1");
     let (mut system, mut client) = (world.user("sys"), world.user("a"));
     system.send("SUB $JS.EVENT.ADVISORY.API.LIMIT_REACHED 1\r\n");
     system.flush();
@@ -49,7 +50,6 @@ fn requests_without_room_are_told_to_the_system_account() {
     let told = eventually("an advisory", || {
         client.send(&flood);
         client.flush();
-        system.flush();
         system.arrived().into_iter().next()
     });
     let told: Value = serde_json::from_slice(&told.body).expect("JSON");
@@ -77,7 +77,7 @@ fn copies_go_on_behind_the_last_one_after_a_restart() {
         }
     };
     {
-        let world = start(&dir);
+        let world = start(&dir, "100");
         let mut client = world.user("a");
         for (name, retention) in origins {
             make(
@@ -107,7 +107,7 @@ fn copies_go_on_behind_the_last_one_after_a_restart() {
         );
         store(&mut client);
     }
-    let world = start(&dir);
+    let world = start(&dir, "100");
     let mut client = world.user("a");
     assert_eq!(messages(&mut client, "COPY"), 9);
     assert_eq!(messages(&mut client, "INTEREST"), 3);
