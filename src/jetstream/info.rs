@@ -169,7 +169,7 @@ pub fn consumer(replica: &mut Replica, name: &str) -> Option<ConsumerInfo<Cluste
             paused: left.is_some(),
             pause_remaining: left.unwrap_or(0),
             ts: now.into(),
-            priority_groups: groups.iter().map(unpinned).collect(),
+            priority_groups: groups.iter().map(|group| unpinned(group)).collect(),
             ..ConsumerInfo::default()
         })
     })
@@ -189,9 +189,9 @@ pub fn consumer_with_version(
 }
 
 /// A priority group; nobody holds one in this release.
-fn unpinned(group: &String) -> PriorityGroup {
+fn unpinned(group: &str) -> PriorityGroup {
     PriorityGroup {
-        group: group.clone(),
+        group: group.to_owned(),
         pinned_ts: Some(Time(None)),
         ..PriorityGroup::default()
     }
