@@ -55,6 +55,11 @@ impl Nuid {
     }
 }
 
+/// The base-62 character that a byte stands for in hashes.
+pub fn digit(byte: u8) -> char {
+    char::from(DIGITS[usize::from(byte) % DIGITS.len()])
+}
+
 /// A random token of `len` base-62 characters, as reply subjects use them.
 pub fn token(random: &mut Random, len: usize) -> String {
     (0..len)

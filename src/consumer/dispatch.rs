@@ -96,7 +96,7 @@ pub struct Deliver {
     pub delivery: Delivery,
 }
 
-/// Something that happened to a delivery.
+/// Something that happened to a delivery or to the consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Advisory {
     /// It was the last that is allowed, and was not acknowledged.
@@ -105,6 +105,13 @@ pub enum Advisory {
     Naked(Delivery),
     /// The client wants it never again, and perhaps says why.
     Terminated(Delivery, String),
+    /// The consumer pauses, or goes on.
+    Pause {
+        /// It pauses.
+        paused: bool,
+        /// Until when; none: it is no more to pause.
+        until: Option<Timestamp>,
+    },
     /// It was acknowledged; only if the consumer samples, and then always: whoever
     /// publishes rolls the dice.
     Acked {

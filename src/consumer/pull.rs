@@ -79,8 +79,7 @@ impl PullRequest {
             // As the API says it, without what is the API's own.
             let text = &*error.description;
             let text = text.strip_prefix("invalid JSON: ").unwrap_or(text);
-            let end = text.find(" at offset ").unwrap_or(text.len());
-            text[..end].to_owned()
+            text.to_owned()
         })?;
         if wire.idle_heartbeat > 0 && wire.idle_heartbeat.saturating_mul(2) > wire.expires {
             return Err("heartbeat value too large".to_owned());

@@ -200,20 +200,21 @@ impl Consumer {
     }
 
     /// A message has gone from the stream, for whatever reason; it was there before.
-    /// True if it was pending here: delivered and not acknowledged. It counts as settled.
-    pub fn on_removed(&mut self, seq: Seq, subject: &[u8]) -> bool {
+    /// Its last delivery, if it was pending here: delivered and not acknowledged. It counts
+    /// as settled.
+    pub fn on_removed(&mut self, seq: Seq, subject: &[u8]) -> Option<Delivery> {
         if seq >= self.cursor.next() {
             if self.wants(subject) {
                 self.num_pending = self.num_pending.saturating_sub(1);
             }
-            return false;
+            return None;
         }
         if self.cursor.drop_listed(seq) {
             self.num_pending = self.num_pending.saturating_sub(1);
-            return false;
+            return None;
         }
         self.state.forget_exhausted(seq);
-        self.state.settle(None, seq).is_some()
+        self.state.settle(None, seq)
     }
 
     /// Whether its filters match the subject.

@@ -4,7 +4,8 @@
 //! to, and whose deliver subject has somebody listening.
 //!
 //! Invariants: a name stands for one stream at a time; a deliver subject that is watched
-//! hears of every change of interest, at least once, after it happened.
+//! hears of every change of interest, at least once, after it happened; so does who copies
+//! a stream, of its coming and going.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -12,9 +13,9 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 
 use super::ServerLimits;
-use super::delivery;
 use super::handle::StreamHandle;
 use super::usage::Usage;
+use super::{delivery, origin};
 use crate::account::limits::JetStreamLimits;
 use crate::api_error::{ApiError, table};
 use crate::pubsub::accounts::Account;
@@ -33,6 +34,8 @@ pub struct AccountStreams {
     server: Server,
     streams: RwLock<BTreeMap<Arc<str>, Arc<StreamHandle>>>,
     watched: Mutex<HashMap<Box<str>, Vec<Watch>>>,
+    /// By the name of an origin, who copies it.
+    followers: Mutex<HashMap<Box<str>, Vec<Arc<StreamHandle>>>>,
 }
 
 /// What all accounts share.
@@ -91,6 +94,7 @@ impl AccountStreams {
             usage: Usage::default(),
             streams: RwLock::default(),
             watched: Mutex::default(),
+            followers: Mutex::default(),
         })
     }
 
@@ -152,11 +156,43 @@ impl AccountStreams {
     pub fn insert(&self, handle: &Arc<StreamHandle>) {
         let name = Arc::clone(&handle.name);
         self.streams.write().insert(name, Arc::clone(handle));
+        self.tell_followers(&handle.name);
     }
 
     /// Forgets a stream.
     pub fn remove(&self, name: &str) -> Option<Arc<StreamHandle>> {
-        self.streams.write().remove(name)
+        let removed = self.streams.write().remove(name);
+        self.tell_followers(name);
+        removed
+    }
+
+    /// `stream` wants to hear when a stream of the name `origin` comes or goes.
+    pub fn follow(&self, origin: &str, stream: &Arc<StreamHandle>) {
+        let mut followers = self.followers.lock();
+        let streams = followers.entry(origin.into()).or_default();
+        if streams.iter().all(|other| other.name != stream.name) {
+            streams.push(Arc::clone(stream));
+        }
+    }
+
+    /// It does not want to hear of it any more.
+    pub fn unfollow(&self, origin: &str, stream: &str) {
+        let mut followers = self.followers.lock();
+        if let Some(streams) = followers.get_mut(origin) {
+            streams.retain(|other| &*other.name != stream);
+            if streams.is_empty() {
+                followers.remove(origin);
+            }
+        }
+    }
+
+    fn tell_followers(&self, origin: &str) {
+        let told = self.followers.lock().get(origin).cloned();
+        for stream in told.unwrap_or_default() {
+            let origin: Arc<str> = origin.into();
+            let call = Box::new(move |replica: &mut _| origin::on_stream(replica, &origin));
+            stream.mailbox.call(call);
+        }
     }
 
     /// Wants to hear when interest in `subject` may have changed.

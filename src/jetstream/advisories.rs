@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::replica::Replica;
+use crate::api_error::json::time::Time;
 use crate::clock::Timestamp;
 use crate::nuid::Nuid;
 use crate::pubsub::accounts::Account;
@@ -35,8 +36,7 @@ pub enum Advisory {
         stream: String,
         consumer: String,
         paused: bool,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        pause_until: Option<String>,
+        pause_until: Time,
     },
     /// A message was delivered as often as it may be.
     MaxDeliver {

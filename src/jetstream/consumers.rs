@@ -8,7 +8,7 @@
 //! acknowledgements); whoever asked is told after it is there, and before it delivers.
 
 use crate::api_error::{ApiError, table};
-use crate::clock;
+use crate::clock::{self, Timestamp};
 use crate::consumer::config::{AckPolicy, Config};
 use crate::consumer::dispatch::Closed;
 use crate::raft::error::ProposeError;
@@ -66,11 +66,29 @@ fn finish(
         Ok(true) => {
             delivery::add(replica, now, name, is_local);
             tell(replica, name, Action::Create);
+            tell_of_pause(replica, name, now);
         }
         Ok(false) => delivery::update(replica, now, name),
         Err(_) => {}
     }
     then(replica, put);
+}
+
+/// A consumer may begin with a pause.
+fn tell_of_pause(replica: &mut Replica, name: &str, now: Timestamp) {
+    let until = replica.group.with(|machine| {
+        let (consumer, _) = machine.consumer_and_store(name)?;
+        consumer.paused_until()
+    });
+    if let Some(until) = until.filter(|until| *until > now) {
+        let stream = replica.handle.name.to_string();
+        replica.tell(Advisory::ConsumerPause {
+            stream,
+            consumer: name.to_owned(),
+            paused: true,
+            pause_until: until.into(),
+        });
+    }
 }
 
 /// Ends a consumer; whether it was there.

@@ -20,18 +20,19 @@ use bytes::Bytes;
 
 use super::advisories::{self, Advisory};
 use super::consumer_inbox;
-use super::handle::Visibility;
+use super::handle::{Known, Visibility};
 use super::replica::Replica;
+use crate::api_error::json::time::Time;
 use crate::clock::Timestamp;
 use crate::consumer::ack;
 use crate::consumer::command::Command as ConsumerCommand;
+use crate::consumer::config::AckPolicy;
 use crate::consumer::dispatch::{self, Action, Closed, Deliver, Dispatcher};
 use crate::consumer::outcome::Delivery;
 use crate::consumer::replica::Consumer;
 use crate::deadline_queue::DeadlineQueue;
 use crate::raft::error::ProposeError;
 use crate::store::MsgStore;
-use crate::store::message::Seq;
 use crate::stream::command::Command;
 use crate::stream::outcome::{Answer, Cause, Outcome};
 
@@ -123,13 +124,16 @@ pub fn add(replica: &mut Replica, now: Timestamp, name: &str, is_local: bool) {
         let dispatcher = Dispatcher::new(now, &options, consumer, last);
         let config = consumer.config();
         let deliver_subject = Some(config.deliver_subject.clone()).filter(|s| !s.is_empty());
-        let seen = match config.direct {
-            true => Visibility::Inner,
-            false => Visibility::Public,
+        let known = Known {
+            seen: match config.direct {
+                true => Visibility::Inner,
+                false => Visibility::Public,
+            },
+            takes_acks: config.ack_policy != AckPolicy::None,
         };
-        Some((dispatcher, deliver_subject, seen))
+        Some((dispatcher, deliver_subject, known))
     });
-    let Some((dispatcher, watched, seen)) = made else {
+    let Some((dispatcher, watched, known)) = made else {
         return;
     };
     let name: Arc<str> = name.into();
@@ -148,7 +152,7 @@ pub fn add(replica: &mut Replica, now: Timestamp, name: &str, is_local: bool) {
     deliveries
         .runtimes
         .insert(Arc::clone(&name), Box::new(runtime));
-    replica.handle.note_consumer(&name, Some(seen));
+    replica.handle.note_consumer(&name, Some(known));
     if is_push {
         on_interest(replica, &name);
     }
@@ -212,11 +216,19 @@ pub fn close_all(replica: &mut Replica, now: Timestamp, why: Closed) {
 /// Interest in the deliver subject may have changed.
 pub fn on_interest(replica: &mut Replica, name: &str) {
     let now = crate::clock::now();
+    let group = replica.group.with(|machine| {
+        let (consumer, _) = machine.consumer_and_store(name)?;
+        Some(consumer.config().deliver_group.clone())
+    });
     let Some(runtime) = replica.deliveries.runtimes.get_mut(name) else {
         return;
     };
     if let Some(subject) = &runtime.watched {
-        let is_active = replica.outlet.has_interest(subject.as_bytes());
+        let group = group.filter(|group| !group.is_empty());
+        let is_active = match group {
+            Some(group) => (replica.outlet).has_member(subject.as_bytes(), group.as_bytes()),
+            None => replica.outlet.has_interest(subject.as_bytes()),
+        };
         runtime.dispatcher.on_interest(now, is_active);
     }
     replica.deliveries.touch(name);
@@ -324,18 +336,18 @@ pub fn on_outcome(
 }
 
 /// A message that was delivered and not acknowledged has gone.
-pub fn on_terminated(replica: &mut Replica, name: &str, seq: Seq, cause: Cause) {
+pub fn on_terminated(replica: &mut Replica, name: &str, delivery: &Delivery, cause: Cause) {
     let reason = match cause {
-        Cause::Limits => "Message deleted by stream limits",
-        Cause::Deleted => "Unacknowledged message was deleted",
-        Cause::Consumed => return,
+        Cause::Limits | Cause::Deleted => "Unacknowledged message was deleted",
+        // Who purges a stream need not be told message by message.
+        Cause::Purged | Cause::Consumed => return,
     };
     replica.tell(Advisory::Terminated {
         stream: replica.handle.name.to_string(),
         consumer: name.to_owned(),
-        consumer_seq: 0,
-        stream_seq: seq.0,
-        deliveries: 0,
+        consumer_seq: delivery.consumer_seq,
+        stream_seq: delivery.stream_seq.0,
+        deliveries: delivery.count,
         reason: reason.to_owned(),
     });
 }
@@ -517,6 +529,12 @@ fn tell(replica: &mut Replica, consumer: &str, advisory: dispatch::Advisory) {
             stream_seq: delivery.stream_seq.0,
             deliveries: delivery.count,
             reason,
+        },
+        dispatch::Advisory::Pause { paused, until } => Advisory::ConsumerPause {
+            stream,
+            consumer,
+            paused,
+            pause_until: Time(until),
         },
         dispatch::Advisory::Acked {
             delivery,

@@ -6,7 +6,8 @@
 //! keep others from making a stream.
 //!
 //! Invariants: never more requests wait or are answered than there are places; who finds
-//! none is told that nobody is there (503), and the system account hears how many that were.
+//! none hears nothing, as if it asked nobody, and the system account hears how many those
+//! were.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

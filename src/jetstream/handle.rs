@@ -20,6 +20,7 @@ use super::mailbox::{Limits, Mailbox};
 use super::replica::Replica;
 use crate::api_error::{ApiError, table};
 use crate::clock::Timestamp;
+use crate::nuid;
 use crate::raft::error::ProposeError;
 use crate::stream::command::Command;
 use crate::stream::config::Config;
@@ -52,7 +53,16 @@ pub struct StreamHandle {
     pub figures: Figures,
     config: RwLock<Arc<Config>>,
     /// Names of all consumers, also of those that are leader-only.
-    consumers: RwLock<HashMap<Box<str>, Visibility>>,
+    consumers: RwLock<HashMap<Box<str>, Known>>,
+}
+
+/// What others know of a consumer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Who gets to see it.
+    pub seen: Visibility,
+    /// It waits for acknowledgements.
+    pub takes_acks: bool,
 }
 
 /// Who gets to see a consumer.
@@ -62,6 +72,13 @@ pub enum Visibility {
     Public,
     /// Nobody: it is the server's own.
     Inner,
+}
+
+/// Eight letters that stand for a text, as the incumbent makes them.
+pub fn short_hash(text: &str) -> String {
+    let hash = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    let letters = hash.as_ref().iter().take(8);
+    letters.map(|byte| nuid::digit(*byte)).collect()
 }
 
 impl StreamHandle {
@@ -83,6 +100,11 @@ impl StreamHandle {
         }
     }
 
+    /// What tells it from another stream of its name: the short hash of when it was made.
+    pub fn identity(&self) -> String {
+        short_hash(&self.created.to_rfc3339())
+    }
+
     /// The configuration that holds now.
     pub fn config(&self) -> Arc<Config> {
         Arc::clone(&self.config.read())
@@ -100,20 +122,30 @@ impl StreamHandle {
 
     /// Whether there is such a consumer that everybody sees.
     pub fn is_public(&self, name: &str) -> bool {
-        self.consumers.read().get(name) == Some(&Visibility::Public)
+        let consumers = self.consumers.read();
+        consumers
+            .get(name)
+            .is_some_and(|known| known.seen == Visibility::Public)
+    }
+
+    /// Whether there is such a consumer, and acknowledgements mean something to it.
+    pub fn takes_acks(&self, name: &str) -> bool {
+        let consumers = self.consumers.read();
+        consumers.get(name).is_some_and(|known| known.takes_acks)
     }
 
     /// Notes that a consumer is there, or is not any more; the replica calls it.
-    pub fn note_consumer(&self, name: &str, seen: Option<Visibility>) {
+    pub fn note_consumer(&self, name: &str, known: Option<Known>) {
+        let is_public = |known: Option<Known>| known.is_some_and(|k| k.seen == Visibility::Public);
         let mut consumers = self.consumers.write();
-        let before = match seen {
-            Some(seen) => consumers.insert(name.into(), seen),
+        let before = match known {
+            Some(known) => consumers.insert(name.into(), known),
             None => consumers.remove(name),
         };
-        if before == Some(Visibility::Public) {
+        if is_public(before) {
             self.figures.consumers.fetch_sub(1, Ordering::Relaxed);
         }
-        if seen == Some(Visibility::Public) {
+        if is_public(known) {
             self.figures.consumers.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -123,7 +155,7 @@ impl StreamHandle {
         let consumers = self.consumers.read();
         let public = consumers
             .iter()
-            .filter(|(_, seen)| **seen == Visibility::Public);
+            .filter(|(_, known)| known.seen == Visibility::Public);
         let mut names: Vec<String> = public.map(|(name, _)| name.to_string()).collect();
         names.sort_unstable();
         names

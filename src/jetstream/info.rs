@@ -12,8 +12,8 @@ use super::origin;
 use super::replica::Replica;
 use crate::api_error::json::time::Time;
 use crate::clock::{self, Timestamp};
-use crate::consumer::config::Config as ConsumerConfig;
-use crate::consumer::info::{Info as ConsumerInfo, Position};
+use crate::consumer::config::{Config as ConsumerConfig, PriorityPolicy};
+use crate::consumer::info::{Info as ConsumerInfo, Position, PriorityGroup};
 use crate::consumer::metadata;
 use crate::consumer::state::Position as Moved;
 use crate::store::message::Seq;
@@ -56,7 +56,7 @@ pub fn stream(replica: &mut Replica, details: &Details) -> (Info, usize) {
         }
         (Config::clone(machine.config()), state, total)
     });
-    let (mirror, sources) = origin::shown(replica);
+    let (mirror, sources) = origin::shown::shown(replica);
     let info = Info {
         config,
         created: replica.handle.created.into(),
@@ -146,13 +146,18 @@ pub fn consumer(replica: &mut Replica, name: &str) -> Option<ConsumerInfo<Cluste
         let until = consumer.paused_until();
         let left = until.filter(|until| *until > now);
         let left = left.map(|until| i64::try_from(until.since(now).as_nanos()).unwrap_or(i64::MAX));
+        let config = consumer.config();
+        let groups = match config.priority_policy {
+            PriorityPolicy::None => &[],
+            _ => config.priority_groups.get(..1).unwrap_or_default(),
+        };
         Some(ConsumerInfo {
             stream_name,
             name: name.to_owned(),
             created: consumer.created().into(),
             config: Some(ConsumerConfig {
                 pause_until: until.map(Timestamp::to_rfc3339),
-                ..consumer.config().clone()
+                ..config.clone()
             }),
             delivered: position(consumer.state().delivered()),
             ack_floor: position(consumer.state().ack_floor()),
@@ -164,6 +169,7 @@ pub fn consumer(replica: &mut Replica, name: &str) -> Option<ConsumerInfo<Cluste
             paused: left.is_some(),
             pause_remaining: left.unwrap_or(0),
             ts: now.into(),
+            priority_groups: groups.iter().map(|group| unpinned(group)).collect(),
             ..ConsumerInfo::default()
         })
     })
@@ -180,6 +186,15 @@ pub fn consumer_with_version(
         config.metadata = metadata::shown(std::mem::take(&mut config.metadata), version);
     }
     Some(info)
+}
+
+/// A priority group; nobody holds one in this release.
+fn unpinned(group: &str) -> PriorityGroup {
+    PriorityGroup {
+        group: group.to_owned(),
+        pinned_ts: Some(Time(None)),
+        ..PriorityGroup::default()
+    }
 }
 
 fn position(moved: Moved) -> Position {

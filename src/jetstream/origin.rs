@@ -10,10 +10,15 @@
 //!        └──────── acknowledgement, reply to flow control ◄────┘
 //! ```
 //!
-//! Invariants: copies are proposed in the order of the origin; a gap in the deliveries
-//! starts the reading anew behind the last copy that was applied; an origin whose retention
-//! depends on acknowledgements gets one only after the copy is synced. Absent: other
-//! accounts and domains, which are not part of this release.
+//! Invariants: copies are proposed in the order of the origin; a gap in the deliveries, or
+//! a copy that is refused, starts the reading anew behind the last copy that was applied;
+//! an origin whose retention depends on acknowledgements gets one only after the copy is
+//! synced, and its consumer stays over breaks and restarts. Absent: other accounts and
+//! domains, which are not part of this release.
+
+mod consumer;
+mod copies;
+pub mod shown;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,45 +26,48 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use self::consumer::{consumer_config, lasting_name, wants_acks};
+use self::copies::{source_header, transformed, without_expectations};
+use super::consumers;
 use super::handle::StreamHandle;
 use super::mailbox::{Incoming, Purpose};
 use super::replica::{Replica, Waiter};
-use super::{consumers, status};
 use crate::api_error::{ApiError, table};
 use crate::clock::{self, Timestamp};
 use crate::consumer::ack::AckSubject;
-use crate::consumer::config::{AckPolicy, Config as ConsumerConfig, DeliverPolicy};
+use crate::consumer::config::AckPolicy;
 use crate::protocol::headers;
 use crate::pubsub::internal;
 use crate::pubsub::message::Message;
 use crate::pubsub::subscription::Subscription;
 use crate::store::message::Seq;
 use crate::stream::command::{Command, Copy};
-use crate::stream::config::{Config, Retention, StreamSource};
-use crate::stream::info;
+use crate::stream::config::{StreamSource, SubjectTransform};
+use crate::stream::origin::{Position, keys};
+use crate::stream::outcome::{Answer, Outcome};
 use crate::subject::transform::Transform;
 
-/// A sign of life from the origin so often.
-const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Without one for so long, reading starts anew.
 const STALL: Duration = Duration::from_secs(15);
 /// The first pause before another try; it doubles.
 const RETRY_MIN: Duration = Duration::from_millis(250);
 /// The longest.
 const RETRY_MAX: Duration = Duration::from_secs(10);
-/// Unacknowledged messages at an origin that wants acknowledgements.
-const ACK_PENDING: i64 = 4096;
 
 /// The origins of one stream.
 #[derive(Default)]
 pub struct Origin {
     feeds: Vec<Feed>,
     is_mirror: bool,
+    /// Which the machine's origins were when these began.
+    generation: u64,
 }
 
 /// One origin being read.
 struct Feed {
     source: StreamSource,
+    /// What it is, whatever its place in the configuration.
+    key: String,
     transforms: Vec<Transform>,
     link: Option<Link>,
     /// When the next try is due, while there is no link.
@@ -67,21 +75,26 @@ struct Feed {
     fails: u32,
     error: Option<ApiError>,
     lag: u64,
-    /// The last sequence taken from a source.
-    last_seq: u64,
     active_at: Option<Timestamp>,
 }
 
 /// A consumer at the origin, and what is under way from it.
 struct Link {
     origin: Arc<StreamHandle>,
+    /// Which stream of its name it is.
+    identity: String,
     consumer: String,
     deliver: String,
     subscription: Arc<Subscription>,
-    /// The last delivery that came.
-    consumer_seq: u64,
+    /// The last delivery that came; none: whichever is the first.
+    consumer_seq: Option<u64>,
     acks: bool,
     heard_at: Timestamp,
+    /// What is to come first: it was delivered over another link. What comes instead was
+    /// on its way when this one began.
+    again: Option<Seq>,
+    /// The last sequence there that was proposed.
+    last: Option<Seq>,
     /// Copies proposed and applied so far.
     proposed: u64,
     applied: u64,
@@ -103,55 +116,106 @@ impl Origin {
 /// A stream begins, or has another configuration: its origins are read anew.
 pub fn begin(replica: &mut Replica, now: Timestamp) {
     let config = replica.handle.config();
+    let generation = replica.group.with(|machine| machine.origins().generation());
     let same = |origin: &Origin| {
         let feeds = origin.feeds.iter().map(|feed| &feed.source);
-        origin.is_mirror == config.mirror.is_some() && feeds.eq(config.origins())
+        origin.generation == generation && feeds.eq(config.origins())
     };
     if replica.origin.as_deref().is_some_and(same) {
         return;
     }
-    end(replica);
-    let feeds: Vec<Feed> = config.origins().map(Feed::new).collect();
+    let keys = keys(&config);
+    end(replica, Some(&keys));
+    let feeds = config.origins().zip(keys);
+    let feeds: Vec<Feed> = feeds.map(|(source, key)| Feed::new(source, key)).collect();
     if feeds.is_empty() {
         return;
     }
     let count = feeds.len();
+    for feed in &feeds {
+        replica.site.follow(&feed.source.name, &replica.handle);
+    }
     replica.origin = Some(Box::new(Origin {
         feeds,
         is_mirror: config.mirror.is_some(),
+        generation,
     }));
     for index in 0..count {
         connect(replica, now, index);
     }
 }
 
-/// Stops reading.
-pub fn end(replica: &mut Replica) {
+/// Stops reading. Of origins that wait for acknowledgements, those that are not among
+/// `stay` are told that nobody reads them any more; none: all stay.
+pub fn end(replica: &mut Replica, stay: Option<&[String]>) {
     let Some(origin) = replica.origin.take() else {
         return;
     };
-    for link in origin.feeds.into_iter().filter_map(|feed| feed.link) {
-        disconnect(replica, &link);
+    for feed in origin.feeds {
+        let own = &replica.handle.name;
+        replica.site.unfollow(&feed.source.name, own);
+        if let Some(link) = &feed.link {
+            disconnect(replica, link);
+        }
+        let stays = stay.is_none_or(|stay| stay.contains(&feed.key));
+        let there = replica.site.stream(&feed.source.name).filter(|_| !stays);
+        if let Some(there) = there.filter(|there| wants_acks(&there.config())) {
+            delete_consumer(&there, lasting_name(own, &feed.key));
+        }
+    }
+}
+
+/// A stream of that name has come or gone: who copies it need not wait to find out.
+pub fn on_stream(replica: &mut Replica, name: &str) {
+    let now = clock::now();
+    let there = replica.site.stream(name);
+    let Some(origin) = replica.origin.as_deref() else {
+        return;
+    };
+    let feeds = origin.feeds.iter().enumerate();
+    let concerned = feeds.filter(|(_, feed)| feed.source.name == name);
+    let concerned: Vec<(usize, bool)> = concerned
+        .map(|(index, feed)| {
+            let is_there = |link: &Link| {
+                let there = there.as_ref();
+                there.is_some_and(|there| Arc::ptr_eq(there, &link.origin))
+            };
+            (index, feed.link.as_ref().is_some_and(is_there))
+        })
+        .collect();
+    for (index, is_linked) in concerned {
+        if is_linked {
+            continue;
+        }
+        let error = ApiError::of(&table::STREAM_NOT_FOUND);
+        lose(replica, now, index, error);
+        if there.is_some() {
+            connect(replica, now, index);
+        }
     }
 }
 
 fn disconnect(replica: &Replica, link: &Link) {
     replica.site.account.interest.remove(&link.subscription);
-    let name = link.consumer.clone();
-    link.origin
-        .mailbox
-        .call(Box::new(move |origin: &mut Replica| {
-            consumers::delete(origin, name, Box::new(|_, _| {}));
-        }));
+    // An origin that waits for acknowledgements would drop what is not acknowledged.
+    if !link.acks {
+        delete_consumer(&link.origin, link.consumer.clone());
+    }
+}
+
+fn delete_consumer(origin: &StreamHandle, name: String) {
+    origin.mailbox.call(Box::new(move |origin: &mut Replica| {
+        consumers::delete(origin, name, Box::new(|_, _| {}));
+    }));
 }
 
 impl Feed {
-    fn new(source: &StreamSource) -> Feed {
-        let transform = |transform: &crate::stream::config::SubjectTransform| {
-            Transform::new(&transform.src, &transform.dest).ok()
-        };
+    fn new(source: &StreamSource, key: String) -> Feed {
+        let transform =
+            |transform: &SubjectTransform| Transform::new(&transform.src, &transform.dest).ok();
         Feed {
             source: source.clone(),
+            key,
             transforms: source
                 .subject_transforms
                 .iter()
@@ -162,23 +226,14 @@ impl Feed {
             fails: 0,
             error: None,
             lag: 0,
-            last_seq: 0,
             active_at: None,
         }
     }
 
-    fn shown(&self, now: Timestamp) -> info::Origin {
-        let nanos = |at| i64::try_from(now.since(at).as_nanos()).unwrap_or(i64::MAX);
-        info::Origin {
-            name: self.source.name.clone(),
-            external: self.source.external.clone(),
-            lag: self.lag,
-            seq: self.last_seq,
-            active: self.active_at.map_or(-1, nanos),
-            error: self.error.clone(),
-            filter_subject: self.source.filter_subject.clone(),
-            subject_transforms: self.source.subject_transforms.clone(),
-        }
+    /// It goes on.
+    fn recover(&mut self) {
+        self.fails = 0;
+        self.error = None;
     }
 
     fn fail(&mut self, now: Timestamp, error: ApiError) {
@@ -202,10 +257,9 @@ fn connect(replica: &mut Replica, now: Timestamp, index: usize) {
     let site = Arc::clone(&replica.site);
     let own = Arc::clone(&replica.handle);
     let number = u32::try_from(index).unwrap_or(u32::MAX);
-    let position = replica.group.with(|machine| {
-        let position = machine.origins().position(number);
-        position.map(|position| position.seq)
-    });
+    let position = replica
+        .group
+        .with(|machine| machine.origins().position(number).cloned());
     let Some(origin) = replica.origin.as_deref_mut() else {
         return;
     };
@@ -222,8 +276,18 @@ fn connect(replica: &mut Replica, now: Timestamp, index: usize) {
     } else {
         ("SRC", 'S')
     };
+    let identity = stream.identity();
+    // Of a stream that was made anew, a source takes everything; a mirror has its sequences
+    // to keep.
+    let is_known = |position: &Position| {
+        is_mirror || position.identity.is_empty() || position.identity == identity
+    };
+    let position = position.filter(is_known).map(|position| position.seq);
     let deliver = format!("$JS.{letter}.{id}");
-    let consumer = format!("JS_{kind}_{id}");
+    let consumer = match wants_acks(&stream.config()) {
+        true => lasting_name(&own.name, &feed.key),
+        false => format!("JS_{kind}_{id}"),
+    };
     let config = consumer_config(
         &feed.source,
         &consumer,
@@ -242,24 +306,30 @@ fn connect(replica: &mut Replica, now: Timestamp, index: usize) {
     };
     feed.link = Some(Link {
         origin: Arc::clone(&stream),
+        identity,
         consumer: consumer.clone(),
         deliver,
         subscription,
-        consumer_seq: 0,
+        consumer_seq: (!acks).then_some(0),
         acks,
         heard_at: now,
+        again: None,
+        last: None,
         proposed: 0,
         applied: 0,
         flow: VecDeque::new(),
     });
     let name = consumer.clone();
     let made = Box::new(move |there: &mut Replica, put: Result<bool, ApiError>| {
-        let pending = there.group.with(|machine| {
+        let begins = there.group.with(|machine| {
             let found = machine.consumer_and_store(&name);
-            found.map_or(0, |(consumer, _)| consumer.num_pending())
+            found.map_or((0, None), |(consumer, _)| {
+                let mut unsettled = consumer.state().pending().keys();
+                (consumer.num_pending(), unsettled.next().copied())
+            })
         });
         own.mailbox.call(Box::new(move |replica: &mut Replica| {
-            on_connected(replica, &name, put.map(|_| pending));
+            on_connected(replica, &name, put.map(|_| begins));
         }));
     });
     let asked = stream.mailbox.call(Box::new(move |there: &mut Replica| {
@@ -270,76 +340,25 @@ fn connect(replica: &mut Replica, now: Timestamp, index: usize) {
     }
 }
 
-/// The consumer through which an origin is read.
-fn consumer_config(
-    source: &StreamSource,
-    name: &str,
-    deliver: &str,
-    position: Option<Seq>,
-    origin: &Config,
-) -> ConsumerConfig {
-    let heartbeat = i64::try_from(HEARTBEAT.as_nanos()).unwrap_or(i64::MAX);
-    let stall = i64::try_from(STALL.as_nanos()).unwrap_or(i64::MAX);
-    let wants_acks = origin.retention != Retention::Limits;
-    let mut config = ConsumerConfig {
-        name: name.to_owned(),
-        deliver_subject: deliver.to_owned(),
-        ack_policy: match wants_acks {
-            true => AckPolicy::Explicit,
-            false => AckPolicy::None,
-        },
-        ack_wait: 30_000_000_000,
-        max_deliver: -1,
-        max_ack_pending: if wants_acks { ACK_PENDING } else { 0 },
-        flow_control: true,
-        idle_heartbeat: heartbeat,
-        inactive_threshold: stall,
-        mem_storage: !wants_acks,
-        num_replicas: 1,
-        direct: true,
-        filter_subject: source.filter_subject.clone(),
-        ..ConsumerConfig::default()
-    };
-    let filters = source
-        .subject_transforms
-        .iter()
-        .map(|transform| &transform.src);
-    let filters: Vec<String> = filters.filter(|src| !src.is_empty()).cloned().collect();
-    match &filters[..] {
-        [] => {}
-        [only] => config.filter_subject.clone_from(only),
-        _ => config.filter_subjects = filters,
-    }
-    match position {
-        Some(seq) => {
-            config.deliver_policy = DeliverPolicy::ByStartSequence;
-            config.opt_start_seq = seq.next().0;
-        }
-        None if source.opt_start_seq > 0 => {
-            config.deliver_policy = DeliverPolicy::ByStartSequence;
-            config.opt_start_seq = source.opt_start_seq;
-        }
-        None if source.opt_start_time.is_some() => {
-            config.deliver_policy = DeliverPolicy::ByStartTime;
-            config.opt_start_time.clone_from(&source.opt_start_time);
-        }
-        None => {}
-    }
-    config
-}
-
-fn on_connected(replica: &mut Replica, consumer: &str, put: Result<u64, ApiError>) {
+/// The consumer is there: so many messages are new to it, and from that one on some were
+/// delivered before and come again. Nothing it sends comes before this.
+fn on_connected(replica: &mut Replica, consumer: &str, put: Result<(u64, Option<Seq>), ApiError>) {
     let now = clock::now();
     let Some(index) = feed_of(replica, |link| link.consumer == consumer) else {
         return;
     };
     match put {
-        Ok(pending) => {
+        Ok((pending, again)) => {
             if let Some(feed) = feed_mut(replica, index) {
-                feed.fails = 0;
-                feed.error = None;
+                if let Some(link) = &mut feed.link {
+                    link.again = again.filter(|_| link.acks);
+                }
                 feed.lag = pending;
                 feed.active_at = Some(now);
+                // What was refused before may be refused again.
+                if pending == 0 {
+                    feed.recover();
+                }
             }
         }
         Err(error) => lose(replica, now, index, error),
@@ -393,11 +412,13 @@ pub fn on_copy(replica: &mut Replica, now: Timestamp, incoming: Incoming) {
     let Some(origin) = replica.origin.as_deref_mut() else {
         return;
     };
-    let is_mirror = origin.is_mirror;
+    let (is_mirror, generation) = (origin.is_mirror, origin.generation);
     let feed = &mut origin.feeds[index];
     let Some(link) = &mut feed.link else { return };
     link.heard_at = now;
-    if ack.count == 1 && ack.consumer_seq != link.consumer_seq + 1 {
+    let follows = |last: u64| ack.consumer_seq == last + 1;
+    let skips = |again: Seq| link.last.is_none() && ack.stream_seq > again;
+    if !link.consumer_seq.is_none_or(follows) || link.again.is_some_and(skips) {
         tracing::debug!(
             stream = &*own_name,
             origin = feed.source.name,
@@ -410,20 +431,18 @@ pub fn on_copy(replica: &mut Replica, now: Timestamp, incoming: Incoming) {
             ApiError::of(&table::MIRROR_CONSUMER_SETUP_FAILED),
         );
     }
-    link.consumer_seq = link.consumer_seq.max(ack.consumer_seq);
+    link.consumer_seq = Some(ack.consumer_seq);
     link.proposed += 1;
+    let before = link.last.replace(ack.stream_seq);
     let acks = link.acks;
     let consumer = link.consumer.clone();
     feed.lag = u64::try_from(pending).unwrap_or(0);
     feed.active_at = Some(now);
-    if !is_mirror {
-        feed.last_seq = ack.stream_seq.0;
-    }
     let subject = transformed(&feed.transforms, &incoming.subject);
     let block = match is_mirror {
         true => without_expectations(&incoming.headers),
         false => {
-            let source = source_header(&feed.source, &ack, &incoming.subject, link);
+            let source = source_header(&feed.source, &ack, &incoming.subject, &link.identity);
             let clean = without_expectations(&incoming.headers);
             let mut block = Vec::with_capacity(clean.len() + source.len() + 32);
             let clean = (!clean.is_empty()).then_some(&*clean);
@@ -437,6 +456,8 @@ pub fn on_copy(replica: &mut Replica, now: Timestamp, incoming: Incoming) {
     };
     let copy = Copy {
         source: u32::try_from(index).unwrap_or(u32::MAX),
+        generation: Some(generation),
+        after: before,
         origin_seq: ack.stream_seq,
         origin_time: Timestamp::from_unix_nanos(time),
         subject,
@@ -444,22 +465,30 @@ pub fn on_copy(replica: &mut Replica, now: Timestamp, incoming: Incoming) {
         payload: incoming.payload,
     };
     let reply = if acks { incoming.reply } else { Bytes::new() };
-    let then = move |replica: &mut Replica, result: Result<_, _>| {
-        on_applied(replica, &consumer, &reply, result.is_ok());
+    let then = move |replica: &mut Replica, result: Result<Outcome, _>| {
+        let refusal = match result.map(|outcome| outcome.answer) {
+            Ok(Answer::Refused(error)) => Some(error.to_api_error()),
+            Ok(_) => None,
+            Err(_) => Some(ApiError::of(&table::INSUFFICIENT_RESOURCES)),
+        };
+        on_applied(replica, &consumer, &reply, refusal);
     };
     replica.submit(Command::Copy(copy), Waiter::Then(Box::new(then)));
 }
 
 /// A copy was applied, or not.
-fn on_applied(replica: &mut Replica, consumer: &str, reply: &Bytes, is_applied: bool) {
+fn on_applied(replica: &mut Replica, consumer: &str, reply: &Bytes, refusal: Option<ApiError>) {
     let Some(index) = feed_of(replica, |link| link.consumer == consumer) else {
         return;
     };
-    if !is_applied {
-        let error = ApiError::of(&table::INSUFFICIENT_RESOURCES);
+    if let Some(error) = refusal {
+        // What was refused is read again, and with it everything behind it.
         return lose(replica, clock::now(), index, error);
     }
     let mut replies = Vec::new();
+    if let Some(feed) = feed_mut(replica, index) {
+        feed.recover();
+    }
     if let Some(link) = feed_mut(replica, index).and_then(|feed| feed.link.as_mut()) {
         link.applied += 1;
         while link
@@ -496,7 +525,8 @@ fn on_status(replica: &mut Replica, now: Timestamp, incoming: &Incoming) {
         return;
     };
     link.heard_at = now;
-    if last.is_some_and(|last| last > link.consumer_seq) {
+    let missed = |last: u64| link.consumer_seq.is_some_and(|seen| last > seen);
+    if last.is_some_and(missed) {
         return lose(
             replica,
             now,
@@ -510,66 +540,6 @@ fn on_status(replica: &mut Replica, now: Timestamp, incoming: &Incoming) {
     } else {
         let mark = link.proposed;
         link.flow.push_back((mark, reply));
-    }
-}
-
-fn transformed(transforms: &[Transform], subject: &Bytes) -> Bytes {
-    let takes = transforms.iter().find(|transform| transform.takes(subject));
-    let out = takes.and_then(|transform| transform.apply(subject, &mut |_| 0));
-    out.map_or_else(|| subject.clone(), Bytes::from)
-}
-
-/// A copy is not refused for what its publisher expected of the origin.
-fn without_expectations(block: &Bytes) -> Bytes {
-    let is_dropped =
-        |name: &[u8]| name.starts_with(b"Nats-Expected-") || name.starts_with(b"Nats-Batch-");
-    if !headers::fields(block).any(|(name, _)| is_dropped(name)) {
-        return block.clone();
-    }
-    let mut out = b"NATS/1.0\r\n".to_vec();
-    let empty = out.len();
-    for (name, value) in headers::fields(block).filter(|(name, _)| !is_dropped(name)) {
-        status::push(&mut out, &String::from_utf8_lossy(name), value);
-    }
-    if out.len() == empty {
-        return Bytes::new();
-    }
-    out.extend_from_slice(b"\r\n");
-    Bytes::from(out)
-}
-
-/// Where a message comes from: stream, sequence, filter, destination, subject.
-fn source_header(source: &StreamSource, ack: &AckSubject<'_>, subject: &[u8], _: &Link) -> Vec<u8> {
-    let join = |parts: Vec<&str>, none: &str| match parts.is_empty() {
-        true => none.to_owned(),
-        false => parts.join("\x0c"),
-    };
-    let transforms = &source.subject_transforms;
-    let filters = match transforms.is_empty() {
-        true if source.filter_subject.is_empty() => ">".to_owned(),
-        true => source.filter_subject.clone(),
-        false => join(transforms.iter().map(|t| t.src.as_str()).collect(), ">"),
-    };
-    let destinations = join(transforms.iter().map(|t| t.dest.as_str()).collect(), ">");
-    let mut header = format!(
-        "{} {} {filters} {destinations} ",
-        source.name, ack.stream_seq
-    )
-    .into_bytes();
-    header.extend_from_slice(subject);
-    header
-}
-
-/// What is copied from, for the stream's info: its mirror's origin, or its sources.
-pub fn shown(replica: &Replica) -> (Option<info::Origin>, Vec<info::Origin>) {
-    let Some(origin) = replica.origin.as_deref() else {
-        return (None, Vec::new());
-    };
-    let now = clock::now();
-    let mut feeds = origin.feeds.iter().map(|feed| feed.shown(now));
-    match origin.is_mirror {
-        true => (feeds.next(), Vec::new()),
-        false => (None, feeds.collect()),
     }
 }
 

@@ -104,6 +104,14 @@ impl Outlet {
         self.account().interest.has_interest(subject)
     }
 
+    /// Somebody listens there as a member of that queue group.
+    pub fn has_member(&self, subject: &[u8], group: &[u8]) -> bool {
+        let mut found = false;
+        let interest = &self.account().interest;
+        interest.walk(subject, |queue, _| found |= queue == Some(group));
+        found
+    }
+
     /// Writes out what was published since the last flush.
     pub fn flush(&mut self) {
         if let Some(publisher) = &mut self.publisher {

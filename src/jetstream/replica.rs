@@ -124,8 +124,16 @@ pub struct Replica {
     is_ticking: bool,
     /// What may still be stored; as of the last entry, less what is under way since.
     room: Room,
-    stopping: bool,
-    is_forgotten: bool,
+    stopping: Option<End>,
+}
+
+/// Why a replica ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The stream is no more.
+    Deleted,
+    /// It goes on after the next start.
+    Shutdown,
 }
 
 /// The configuration as the hot path wants it.
@@ -189,8 +197,7 @@ impl Replica {
             batch: Batch::default(),
             in_flight: VecDeque::new(),
             rest: Rest::default(),
-            stopping: false,
-            is_forgotten: false,
+            stopping: None,
         }
     }
 
@@ -300,10 +307,9 @@ impl Replica {
         super::origin::begin(self, clock::now());
     }
 
-    /// Ends the task after this turn; for good if it is to be `forgotten`.
-    pub fn stop(&mut self, forgotten: bool) {
-        self.stopping = true;
-        self.is_forgotten = forgotten;
+    /// Ends the task after this turn.
+    pub fn stop(&mut self, why: End) {
+        self.stopping = Some(why);
     }
 
     /// Lives until it is stopped. Boxed: a task has room for its arguments twice.
@@ -337,14 +343,15 @@ impl Replica {
             }
             timers::on_time(&mut self, now);
             self.turn(now);
-            if self.stopping {
+            if self.stopping.is_some() {
                 break;
             }
             if self.rest.is_at_rest() {
                 events = Vec::new();
             }
         }
-        super::origin::end(&mut self);
+        let stay = (self.stopping == Some(End::Deleted)).then_some(&[][..]);
+        super::origin::end(&mut self, stay);
         handle.mailbox.close();
         self.leave_little().await;
         self.group.clone().stop().await;
@@ -439,15 +446,18 @@ impl Replica {
             Effect::Republish(stored) => republish::publish(self, &stored),
             Effect::Terminated {
                 consumer,
-                seq,
+                delivery,
                 cause,
-            } => super::delivery::on_terminated(self, &consumer, seq, cause),
+            } => super::delivery::on_terminated(self, &consumer, &delivery, cause),
         }
     }
 
     /// The next start need not apply much, unless the stream ends for good.
     async fn leave_little(&mut self) {
-        if self.is_forgotten || self.rules.in_memory || !rest::has_much(&self.group) {
+        if self.stopping == Some(End::Deleted)
+            || self.rules.in_memory
+            || !rest::has_much(&self.group)
+        {
             return;
         }
         if let Err(err) = self.group.checkpoint().await {

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use super::account::AccountStreams;
 use super::handle::StreamHandle;
 use super::mailbox::Limits;
-use super::replica::Replica;
+use super::replica::{End, Replica};
 use super::{delivery, ingest};
 use crate::clock::{self, Timestamp};
 use crate::consumer::dispatch::Closed;
@@ -231,14 +231,13 @@ impl Streams {
         for subscription in running.subscriptions.into_inner() {
             site.account.interest.remove(&subscription);
         }
-        let why = if forget {
-            Closed::Deleted
-        } else {
-            Closed::Shutdown
+        let (why, end) = match forget {
+            true => (Closed::Deleted, End::Deleted),
+            false => (Closed::Shutdown, End::Shutdown),
         };
         handle.mailbox.call(Box::new(move |replica| {
             delivery::close_all(replica, clock::now(), why);
-            replica.stop(forget);
+            replica.stop(end);
         }));
         // The task ends by itself; its panic was told where it happened.
         let _ = running.task.await;
@@ -270,6 +269,25 @@ impl Streams {
         });
         if let Err(error) = removed {
             tracing::error!(group = id.0, err = %error, "remove the files of a stream");
+        }
+    }
+
+    /// Tells everybody who waits for messages that the server ends, while links still take
+    /// something.
+    pub async fn say_goodbye(&self) {
+        let handles: Vec<_> = (self.accounts().iter())
+            .flat_map(|site| site.streams())
+            .collect();
+        for handle in &handles {
+            handle.mailbox.call(Box::new(|replica: &mut Replica| {
+                delivery::close_all(replica, clock::now(), Closed::Shutdown);
+            }));
+        }
+        for handle in &handles {
+            // A stream that answers has written out what it said before.
+            for _ in 0..2 {
+                let _ = handle.read(|_| ()).await;
+            }
         }
     }
 

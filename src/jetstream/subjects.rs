@@ -70,6 +70,9 @@ impl<'a> Target<'a> {
             let subject = subject.unwrap_or_default();
             return Some(Target::DirectGet { stream, subject });
         }
+        if rest == b"DIRECT.GET" {
+            return None;
+        }
         Some(Target::Api(rest))
     }
 }
@@ -116,6 +119,7 @@ mod tests {
             Some(Target::Pull { stream, consumer }),
         );
         check("$JS.API.CONSUMER.MSG.NEXT.S", None);
+        check("$JS.API.DIRECT.GET", None);
         check("$JS.API.CONSUMER.MSG.NEXT.S.C.D", None);
         check(
             "$JS.API.DIRECT.GET.S",

@@ -39,7 +39,7 @@ pub struct Request {
     pub client: String,
 }
 
-/// Takes requests to the API; false: there is no room, the request is dropped.
+/// Takes requests to the API; false: nobody is there any more.
 pub type Queue = dyn Fn(Request) -> bool + Send + Sync;
 
 /// Subscribes an account to everything under `$JS` that is for its streams.
@@ -76,7 +76,11 @@ pub fn subscribe_without(account: &Arc<Account>) -> Option<Arc<Subscription>> {
             return false;
         }
         let request = String::from_utf8_lossy(request);
-        let answer = api::refusal(&request, ApiError::of(&table::NOT_ENABLED_FOR_ACCOUNT));
+        let error = ApiError::of(&table::NOT_ENABLED_FOR_ACCOUNT);
+        let Some(answer) = api::refusal(&request, error) else {
+            // It was heard; nobody has anything to say.
+            return true;
+        };
         let reply = String::from_utf8_lossy(message.reply);
         internal::publish(&account, &reply, "", None, answer.as_bytes());
         true
@@ -94,6 +98,8 @@ fn take(site: &AccountStreams, api: &Queue, message: &Message<'_>, batch: &Batch
         Target::Pull { stream, consumer } => {
             push(site, stream, Some(consumer), Purpose::Pull, message)
         }
+        // Who acknowledges what needs none is told that nobody listens.
+        Target::Ack { stream, consumer } if !takes_acks(site, stream, consumer) => false,
         Target::Ack { stream, consumer } => {
             push(site, stream, Some(consumer), Purpose::Ack, message)
         }
@@ -124,6 +130,11 @@ fn push(
     // What finds no room is lost; its sender asks, or acknowledges, again in time.
     let _ = stream.mailbox.push(purpose, message);
     true
+}
+
+fn takes_acks(site: &AccountStreams, stream: &[u8], consumer: &[u8]) -> bool {
+    let consumer = std::str::from_utf8(consumer);
+    find(site, stream).is_some_and(|stream| consumer.is_ok_and(|name| stream.takes_acks(name)))
 }
 
 fn find(site: &AccountStreams, name: &[u8]) -> Option<Arc<StreamHandle>> {

@@ -148,7 +148,7 @@ impl Server {
         let system = checked
             .system()
             .and_then(|system| accounts.get(&system.name));
-        let streams = streams::start(&options, &identity, &accounts).await?;
+        let streams = streams::start(&options, &identity, &accounts, system.clone()).await?;
         live.set_jetstream_options(options.jetstream.clone());
         if let Some(started) = &streams {
             let _ = live.jetstream.set(Arc::downgrade(&started.jetstream));

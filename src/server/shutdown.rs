@@ -1,7 +1,7 @@
 //! The end of a server, at once or gently.
 //!
 //! In order: stop accepting; in lame duck mode tell clients and let them go one by one;
-//! close what is left; say goodbye in the system account; stop monitoring.
+//! tell those who wait for messages of streams; close what is left; say goodbye in the system account; stop monitoring.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -26,10 +26,14 @@ impl Server {
         self.live.is_ready.store(false, Ordering::Relaxed);
         self.stop_accepting().await;
         self.events.shutdown();
+        let streams = self.streams.lock().take();
+        if let Some(streams) = &streams {
+            let goodbye = streams.jetstream.streams.say_goodbye();
+            let _ = tokio::time::timeout(LINGER, goodbye).await;
+        }
         for client in self.front.clients.all() {
             client.link.close(CloseReason::ServerShutdown);
         }
-        let streams = self.streams.lock().take();
         if let Some(streams) = streams {
             tracing::info!("{}", banner::JETSTREAM_SHUTDOWN);
             streams.task.abort();

@@ -101,6 +101,7 @@ pub(super) async fn start(
     options: &Options,
     identity: &Identity,
     accounts: &Accounts,
+    system: Option<Arc<Account>>,
 ) -> Result<Option<Started>, StreamsError> {
     let settings = &options.jetstream;
     if !settings.enabled {
@@ -197,8 +198,6 @@ pub(super) async fn start(
         streams,
         meta,
     );
-    let system = accounts.all().into_iter();
-    let system = system.filter(|account| account.policy().is_system).last();
     let (queue, task) = jetstream.answer_requests(system);
     for (name, limits) in accounts_with_streams(options) {
         let Some(account) = accounts.get(&name) else {

@@ -95,6 +95,8 @@ fn to_pb(command: &Command) -> Kind {
         }),
         Command::Copy(copy) => Kind::Copy(pb::Copy {
             source: copy.source,
+            generation: copy.generation,
+            after: copy.after.map(|seq| seq.0),
             origin_seq: copy.origin_seq.0,
             origin_time: copy.origin_time.unix_nanos(),
             subject: copy.subject.clone(),
@@ -141,6 +143,8 @@ fn from_pb(kind: Kind) -> Result<Command, DecodeError> {
         }),
         Kind::Copy(copy) => Command::Copy(Copy {
             source: copy.source,
+            generation: copy.generation,
+            after: copy.after.map(Seq),
             origin_seq: seq(copy.origin_seq)?,
             origin_time: Timestamp::from_unix_nanos(copy.origin_time),
             subject: not_empty(copy.subject, "subject")?,
@@ -243,6 +247,8 @@ mod tests {
             publish(b""),
             Command::Copy(Copy {
                 source: 3,
+                generation: Some(4),
+                after: Some(Seq(8)),
                 origin_seq: Seq(9),
                 origin_time: time,
                 subject: Bytes::from_static(b"x"),

@@ -71,6 +71,12 @@ pub struct Publish {
 pub struct Copy {
     /// Which source of the configuration (0 for a mirror).
     pub source: u32,
+    /// Of the configuration's origins, see `Origins::generation`: with others the copy is
+    /// nobody's. None: of those there are.
+    pub generation: Option<u64>,
+    /// What was copied before: if the stream did not take that, it does not take this
+    /// either. None: it does not matter.
+    pub after: Option<Seq>,
     /// Its sequence there.
     pub origin_seq: Seq,
     /// Its time there (kept by a mirror).

@@ -16,6 +16,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::consumer::outcome::Delivery;
 use crate::consumer::replica::Consumer;
 use crate::store::message::Seq;
 use crate::subject::sublist::Sublist;
@@ -249,18 +250,23 @@ impl Consumers {
     }
 
     /// Tells those who wanted it that a message has gone; shows those to whom it was
-    /// delivered and who had not acknowledged it.
+    /// delivered and who had not acknowledged it, with its last delivery.
     #[inline]
-    pub(super) fn on_removed(&mut self, seq: Seq, subject: &[u8], mut pending: impl FnMut(&str)) {
+    pub(super) fn on_removed(
+        &mut self,
+        seq: Seq,
+        subject: &[u8],
+        mut pending: impl FnMut(&str, Delivery),
+    ) {
         if self.by_name.is_empty() {
             return;
         }
         self.for_matching(subject, |member| {
-            let was_pending = member.consumer.on_removed(seq, subject);
-            if was_pending {
-                pending(&member.name);
+            let delivery = member.consumer.on_removed(seq, subject);
+            if let Some(delivery) = delivery {
+                pending(&member.name, delivery);
             }
-            was_pending
+            delivery.is_some()
         });
     }
 

@@ -18,12 +18,12 @@ use super::consumers::Consumers;
 use super::dedup::Dedup;
 use super::origin::Origins;
 use super::outcome::{Answer, Cause, Effect, Outcome};
-use super::retention::Unwanted;
+use super::sweep::{Sweeps, Unwanted};
 use super::ttl::Lifetimes;
 use crate::clock::Timestamp;
 use crate::consumer::command::Command as ConsumerCommand;
 use crate::consumer::config::Config as ConsumerConfig;
-use crate::consumer::outcome::{Kind, Outcome as ConsumerOutcome};
+use crate::consumer::outcome::{Delivery, Kind, Outcome as ConsumerOutcome};
 use crate::consumer::replica::Consumer;
 use crate::state_machine::{Checkpoint, DecodeError, MachineError, StateMachine};
 use crate::store::error::Error;
@@ -47,6 +47,7 @@ pub struct Machine {
     pub(super) dedup: Dedup,
     pub(super) origins: Origins,
     pub(super) followers: Followers,
+    pub(super) sweeps: Sweeps,
     pub(super) timing: Timing,
 }
 
@@ -75,10 +76,10 @@ impl Followers {
         self.lifetimes.remove(seq);
         let before = self.effects.len();
         let effects = &mut self.effects;
-        let mut terminated = |consumer: &str| {
+        let mut terminated = |consumer: &str, delivery: Delivery| {
             effects.push(Effect::Terminated {
                 consumer: consumer.to_owned(),
-                seq,
+                delivery,
                 cause,
             });
         };
@@ -164,6 +165,7 @@ impl Machine {
             dedup: Dedup::new(config.duplicate_window),
             origins: Origins::new(&config),
             followers: Followers::default(),
+            sweeps: Sweeps::default(),
             timing: Timing::default(),
             config,
             store,

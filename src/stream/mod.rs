@@ -43,6 +43,7 @@ mod purge;
 pub mod requests;
 pub mod retention;
 pub mod snapshot;
+pub mod sweep;
 #[cfg(test)]
 mod tests;
 pub mod ttl;

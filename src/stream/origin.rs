@@ -8,8 +8,8 @@
 //! place in the configuration, so that it survives changes of the configuration.
 //!
 //! Invariants: of an origin, every sequence is taken at most once and in ascending order,
-//! unless the origin says that it is a new stream; positions survive purges and the removal
-//! of messages; no more than [`FORMER_MAX`] positions of former sources are kept.
+//! unless the origin says that it is a new stream; a copy made for other origins than there
+//! are now, or behind one that was refused, is dropped; positions survive purges and the removal of messages; no more than [`FORMER_MAX`] positions of former sources are kept.
 //! Absent: reading origins; the copies' headers are as they are to be stored.
 
 use std::collections::BTreeMap;
@@ -49,20 +49,30 @@ pub struct Origins {
     positions: BTreeMap<String, Position>,
     /// Of the sources as configured; of a mirror one.
     keys: Vec<String>,
+    /// How often `keys` has changed.
+    generation: u64,
 }
 
 impl Origins {
     /// Nothing is copied yet.
     pub fn new(config: &Config) -> Self {
-        let mut origins = Origins::default();
-        origins.configure(config);
-        origins
+        let keys = keys(config);
+        Origins {
+            keys,
+            ..Origins::default()
+        }
     }
 
     /// Where the source of that index (0 for a mirror) is to go on behind; none if nothing
     /// of it was copied, or there is no such source.
     pub fn position(&self, source: u32) -> Option<&Position> {
         self.positions.get(self.key(source)?)
+    }
+
+    /// How often the origins have changed. A copy says of which generation it is: what was
+    /// on its way when they changed is not taken for another's.
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 
     fn key(&self, source: u32) -> Option<&str> {
@@ -72,10 +82,12 @@ impl Origins {
 
     /// Takes a new configuration over.
     pub(super) fn configure(&mut self, config: &Config) {
-        self.keys = match &config.mirror {
-            Some(mirror) => vec![key("mirror", mirror)],
-            None => config.sources.iter().map(|s| key("source", s)).collect(),
-        };
+        let keys = keys(config);
+        if keys == self.keys {
+            return;
+        }
+        self.keys = keys;
+        self.generation += 1;
         let former = |key: &&String| !self.keys.contains(key);
         let surplus = self.positions.keys().filter(former).count();
         for _ in FORMER_MAX..surplus {
@@ -121,8 +133,13 @@ impl Origins {
     }
 
     /// The inverse of [`Origins::to_pb`].
-    pub(super) fn from_pb(config: &Config, origins: Vec<pb::Origin>) -> Result<Self, DecodeError> {
+    pub(super) fn from_pb(
+        config: &Config,
+        generation: u64,
+        origins: Vec<pb::Origin>,
+    ) -> Result<Self, DecodeError> {
         let mut restored = Origins::new(config);
+        restored.generation = generation;
         for origin in origins {
             let position = Position {
                 seq: Seq(origin.seq),
@@ -134,6 +151,15 @@ impl Origins {
             }
         }
         Ok(restored)
+    }
+}
+
+/// What tells the origins of a configuration apart, in their order; the same wherever in it
+/// one stands.
+pub fn keys(config: &Config) -> Vec<String> {
+    match &config.mirror {
+        Some(mirror) => vec![key("mirror", mirror)],
+        None => config.sources.iter().map(|s| key("source", s)).collect(),
     }
 }
 
@@ -167,7 +193,12 @@ impl Machine {
                 .unwrap_or(b""),
         };
         let last = self.store.state().last_seq;
+        let is_of_now = |generation| generation == self.origins.generation;
+        let taken = self.origins.position(copy.source);
+        let taken = taken.map_or(Seq::NONE, |position| position.seq);
         if self.origins.key(copy.source).is_none()
+            || !copy.generation.is_none_or(is_of_now)
+            || copy.after.is_some_and(|before| before > taken)
             || !self.origins.is_new(&copy, identity)
             || (is_mirror && (copy.origin_seq <= last || copy.origin_seq > SEQ_MAX))
         {

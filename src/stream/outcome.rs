@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::api_error::{ApiError, table};
 use crate::clock::Timestamp;
-use crate::consumer::outcome::Outcome as ConsumerOutcome;
+use crate::consumer::outcome::{Delivery, Outcome as ConsumerOutcome};
 use crate::store::message::Seq;
 
 /// What became of a command.
@@ -70,8 +70,8 @@ pub enum Effect {
     Terminated {
         /// Whose it was.
         consumer: String,
-        /// The message.
-        seq: Seq,
+        /// Its last delivery to it.
+        delivery: Delivery,
         /// Why it has gone.
         cause: Cause,
     },
@@ -109,8 +109,10 @@ pub struct Stored {
 pub enum Cause {
     /// Limits, age or lifetime.
     Limits,
-    /// Somebody deleted it, or purged or rolled up the stream.
+    /// Somebody deleted it.
     Deleted,
+    /// Somebody purged or rolled up the stream.
+    Purged,
     /// Nobody needs it any more (interest, work queue).
     Consumed,
 }

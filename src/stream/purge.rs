@@ -34,7 +34,7 @@ impl Machine {
         let end = self.store.state().last_seq.next();
         if filters.is_all() && left == u64::MAX {
             let first = below.unwrap_or(end).min(SEQ_MAX.max(end));
-            return self.remove_below(first, Cause::Deleted);
+            return self.remove_below(first, Cause::Purged);
         }
         let below = below.unwrap_or(end);
         if let Some(subject) = filters.only_literal() {
@@ -47,7 +47,7 @@ impl Machine {
             let Some(last) = chunk.last() else { break };
             from = last.next();
             for seq in chunk {
-                purged += u64::from(self.remove(seq, false, Cause::Deleted)?);
+                purged += u64::from(self.remove(seq, false, Cause::Purged)?);
                 left = left.saturating_sub(1);
             }
         }
@@ -60,7 +60,7 @@ impl Machine {
         while purged < left
             && let Some(state) = self.store.subject(subject)?
             && state.first < below
-            && self.remove(state.first, false, Cause::Deleted)?
+            && self.remove(state.first, false, Cause::Purged)?
         {
             purged += 1;
         }
@@ -99,14 +99,14 @@ impl Machine {
         while let Some(state) = self.store.subject(subject)?
             && state.first < kept
         {
-            self.remove(state.first, false, Cause::Deleted)?;
+            self.remove(state.first, false, Cause::Purged)?;
         }
         Ok(())
     }
 
     /// Removes everything but `kept`, the last message.
     pub(super) fn roll_up_all(&mut self, kept: Seq) -> Result<(), Error> {
-        self.remove_below(kept, Cause::Deleted)?;
+        self.remove_below(kept, Cause::Purged)?;
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Separate from the paths that store and consume because each of these rules can hold for
 //! both. Nothing here looks at more messages than it removes, except where a change of
-//! configuration or consumers calls for it.
+//! configuration calls for it (and of consumers: that is `sweep`).
 //!
 //! Invariants: after every command the limits on messages, bytes and messages per subject
 //! hold; a message of an interest stream is there as long as a consumer that wants it is
@@ -19,8 +19,10 @@ use super::headers;
 use super::machine::{Machine, Rules};
 use super::outcome::{Answer, Cause};
 use super::publish::{Accepted, Rollup};
+use super::sweep::Unwanted;
 use super::ttl::{Ttl, go_seconds};
 use crate::clock::Timestamp;
+use crate::consumer::config::AckPolicy;
 use crate::protocol::headers as block;
 use crate::store::SubjectState;
 use crate::store::error::Error;
@@ -31,17 +33,6 @@ use crate::subject::filters::Filters;
 pub const TICK_MAX: u64 = 10_000;
 /// Ticks are no closer together than this, in nanoseconds.
 pub const TICK_INTERVAL: i64 = 250_000_000;
-/// How many sequences are collected before they are removed.
-const CHUNK: usize = 4096;
-
-/// What happens to messages that no consumer wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unwanted {
-    /// They go: the consumer that wanted them does no more.
-    Go,
-    /// They stay: they were stored when interest did not matter.
-    Stay,
-}
 
 impl Machine {
     /// Looks at one message without copying it.
@@ -159,9 +150,13 @@ impl Machine {
             return Ok(());
         }
         let consumers = &self.followers.consumers;
-        let is_direct = |name| {
+        // A mirror or source that does not say what it has taken takes nothing away.
+        let only_reads = |name| {
             let member = consumers.get(name);
-            member.is_some_and(|member| member.consumer.config().direct)
+            member.is_some_and(|member| {
+                let config = member.consumer.config();
+                config.direct && config.ack_policy == AckPolicy::None
+            })
         };
         // Each message of a work queue is one consumer's, unless mirrors or sources read it.
         let only_one = match self.config.retention {
@@ -169,7 +164,7 @@ impl Machine {
             Retention::Interest => consumers.len() == 1,
             Retention::Limits => return Ok(()),
         };
-        let keeps = self.config.retention == Retention::WorkQueue && is_direct(consumer);
+        let keeps = self.config.retention == Retention::WorkQueue && only_reads(consumer);
         for seq in released {
             if only_one || self.is_unneeded(*seq, consumer, keeps)? {
                 self.remove(*seq, false, Cause::Consumed)?;
@@ -197,52 +192,12 @@ impl Machine {
         Ok(unneeded)
     }
 
-    /// Of an interest stream, removes those of the matching messages that no consumer needs:
-    /// consumers have changed. Without consumers everything goes.
-    pub(super) fn drop_unneeded(
-        &mut self,
-        filters: &Filters,
-        unwanted: Unwanted,
-    ) -> Result<(), Error> {
-        if self.config.retention != Retention::Interest {
-            return Ok(());
-        }
-        if self.followers.consumers.is_empty() {
-            let end = self.store.state().last_seq.next();
-            self.remove_below(end, Cause::Consumed)?;
-            return Ok(());
-        }
-        let mut from = Seq(1);
-        loop {
-            let mut unneeded = Vec::new();
-            let consumers = &self.followers.consumers;
-            self.store.scan(from, filters, &mut |message| {
-                let MessageRef { seq, subject, .. } = message;
-                if (unwanted == Unwanted::Go || consumers.has_interest(subject))
-                    && consumers.all_done(seq, subject, None)
-                {
-                    unneeded.push(seq);
-                }
-                match unneeded.len() < CHUNK {
-                    true => ControlFlow::Continue(()),
-                    false => ControlFlow::Break(()),
-                }
-            })?;
-            for seq in &unneeded {
-                self.remove(*seq, false, Cause::Consumed)?;
-            }
-            match unneeded.last() {
-                Some(last) if unneeded.len() >= CHUNK => from = last.next(),
-                _ => return Ok(()),
-            }
-        }
-    }
-
     /// Does what is due by `now`.
     pub(super) fn tick(&mut self, now: Timestamp) -> Result<(), Error> {
         self.dedup.expire(now);
         self.timing.ticked = now;
         self.timing.more = false;
+        self.go_on_sweeping()?;
         self.expire_by_age(now)?;
         self.expire_by_lifetime(now)
     }
@@ -338,7 +293,7 @@ impl Machine {
 
     /// When the next tick is wanted.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
-        if self.timing.more {
+        if self.timing.more || !self.sweeps.is_empty() {
             return Some(self.now);
         }
         let nearest = [

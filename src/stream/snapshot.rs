@@ -18,6 +18,7 @@ use super::consumers::Consumers;
 use super::dedup::Dedup;
 use super::machine::{Followers, Machine, Rules, Timing};
 use super::origin::Origins;
+use super::sweep::Sweeps;
 use super::ttl::Lifetimes;
 use crate::clock::Timestamp;
 use crate::consumer::replica::Consumer;
@@ -46,6 +47,8 @@ impl Machine {
             message_ids: Some(self.dedup.to_pb()),
             lifetimes: Some(self.followers.lifetimes.to_pb()),
             origins: self.origins.to_pb(),
+            sweeps: self.sweeps.to_pb(),
+            origins_generation: self.origins.generation(),
             consumers: consumers.collect(),
         }
         .encode_to_vec()
@@ -81,12 +84,13 @@ impl Machine {
                 config.duplicate_window,
                 &state.message_ids.unwrap_or_default(),
             )?,
-            origins: Origins::from_pb(&config, state.origins)?,
+            origins: Origins::from_pb(&config, state.origins_generation, state.origins)?,
             followers: Followers {
                 consumers,
                 lifetimes: Lifetimes::from_pb(&state.lifetimes.unwrap_or_default())?,
                 ..Followers::default()
             },
+            sweeps: Sweeps::from_pb(&state.sweeps),
             timing: Timing::default(),
             config: Arc::new(config),
         };

@@ -28,7 +28,7 @@ sys.path.insert(0, str(HERE))
 from harness import certs, configs, control, nkeys  # noqa: E402
 from harness.supervisor import Fleet, ServerError  # noqa: E402
 
-LANGUAGES = ["python", "js", "go", "c", "rust"]
+LANGUAGES = ["traces", "python", "js", "go", "c", "rust"]
 MISSING_TOOL = 77
 PREPARE_LIMIT_S = 900
 RUN_LIMIT_S = 300

@@ -19,5 +19,6 @@ mod monitor_system;
 mod monitor_world;
 mod process;
 mod secrets;
+mod streams_api;
 mod tls;
 mod wire;

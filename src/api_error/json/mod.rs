@@ -42,7 +42,7 @@ pub fn parse<T: DeserializeOwned>(
 ) -> Result<T, ApiError> {
     Root::read(text, name, strict)
         .and_then(|root| T::deserialize(root))
-        .map_err(invalid)
+        .map_err(|error| invalid(&error, strict))
 }
 
 /// Reads a request that is a struct and one switch beside the struct's own fields.
@@ -55,6 +55,7 @@ pub fn parse_with_switch<T: DeserializeOwned>(
     switch: &'static str,
     strict: bool,
 ) -> Result<(T, bool), ApiError> {
+    let invalid = |error| invalid(&error, strict);
     let mut root = Root::read(text, name, strict).map_err(invalid)?;
     let on = root.take_switch(switch).map_err(invalid)?;
     Ok((T::deserialize(root).map_err(invalid)?, on))
@@ -82,8 +83,15 @@ pub fn text<T: Serialize + ?Sized>(answer: &T) -> String {
 
 const ESCAPED: [char; 5] = ['<', '>', '&', '\u{2028}', '\u{2029}'];
 
-fn invalid(error: value::Error) -> ApiError {
-    ApiError::of(&INVALID_JSON).with("{err}", error)
+/// Read without strictness, what is wrong is said in fewer words.
+fn invalid(error: &value::Error, strict: bool) -> ApiError {
+    let text = error.to_string();
+    let text = match strict {
+        true => &text,
+        false if text == syntax::END => "unexpected end of JSON input",
+        false => &text[..text.find(" at offset ").unwrap_or(text.len())],
+    };
+    ApiError::of(&INVALID_JSON).with("{err}", text)
 }
 
 #[cfg(test)]

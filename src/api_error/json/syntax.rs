@@ -10,6 +10,9 @@ use super::quote::quoted_char;
 /// How deep arrays and objects may nest; no request of the API comes near.
 pub const DEPTH_MAX: usize = 128;
 
+/// What is wrong with a text that ends too early.
+pub const END: &str = "unexpected EOF";
+
 /// The first position at or after `at` that is no white space.
 pub fn skip_space(text: &[u8], mut at: usize) -> usize {
     while matches!(text.get(at), Some(b' ' | b'\t' | b'\r' | b'\n')) {
@@ -158,7 +161,7 @@ fn expect(text: &[u8], at: usize, byte: u8, otherwise: &str) -> Result<(), Strin
 }
 
 fn eof() -> String {
-    "unexpected EOF".to_owned()
+    END.to_owned()
 }
 
 fn unexpected(text: &[u8], at: usize, place: &str) -> String {

@@ -29,14 +29,22 @@ impl Dispatcher {
                 return;
             }
             Kind::Reset => self.rebuild(consumer),
-            Kind::Pause => self.paused_until = consumer.paused_until(),
+            Kind::Pause => {
+                let paused = consumer.is_paused(now);
+                self.paused_until = consumer.paused_until().filter(|_| paused);
+                if outcome.changed {
+                    let until = consumer.paused_until();
+                    actions.push(Action::Advisory(Advisory::Pause { paused, until }));
+                }
+            }
             _ => {}
         }
         let Some(delivery) = outcome.settled else {
             return;
         };
+        let config = consumer.config();
         match outcome.kind {
-            Kind::Ack if self.samples => {
+            Kind::Ack if self.samples && config.ack_policy == AckPolicy::Explicit => {
                 let ack_time_ns = now.unix_nanos().saturating_sub(delivery.time_ns);
                 actions.push(Action::Advisory(Advisory::Acked {
                     delivery,

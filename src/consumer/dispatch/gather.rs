@@ -12,8 +12,8 @@ use std::ops::ControlFlow;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{
-    Action, BATCH_MAX, DAMAGED_WAIT_NS, Dispatcher, REPLAY_GAP_MIN_NS, Stop, UNDER_WAY_BYTES_MAX,
-    UNDER_WAY_MAX, UnderWay,
+    Action, Advisory, BATCH_MAX, DAMAGED_WAIT_NS, Dispatcher, REPLAY_GAP_MIN_NS, Stop,
+    UNDER_WAY_BYTES_MAX, UNDER_WAY_MAX, UnderWay,
 };
 use crate::clock::Timestamp;
 use crate::consumer::ack;
@@ -34,7 +34,13 @@ impl Dispatcher {
         actions: &mut Vec<Action>,
     ) -> Result<Stop, Error> {
         self.held_until = None;
-        self.paused_until = consumer.paused_until().filter(|until| now < *until);
+        let paused = consumer.paused_until().filter(|until| now < *until);
+        if self.paused_until.is_some() && paused.is_none() {
+            let until = consumer.paused_until();
+            let paused = false;
+            actions.push(Action::Advisory(Advisory::Pause { paused, until }));
+        }
+        self.paused_until = paused;
         if self.paused_until.is_some() {
             return Ok(Stop::Nothing);
         }

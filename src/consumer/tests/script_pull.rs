@@ -229,12 +229,12 @@ fn a_pause_stops_everything_but_the_clock() {
         r#"
         t=0 store a; store a
         t=0 pull x                      -> x 1 n=1 c=1 p=1
-        t=1 pause 40
+        t=1 pause 40                    -> !Pause
         t=1 pull x {"no_wait":true}     -> x <404 No Messages>
         t=1 pull x 5; pull y {"expires":1000000000}
         t=2 tick                        -> y <408 Request Timeout|m=0|b=0>
         t=31 tick
-        t=40 tick                       -> x 1 n=2 c=2 p=1, x 2 n=1 c=3 p=0
+        t=40 tick                       -> !Pause, x 1 n=2 c=2 p=1, x 2 n=1 c=3 p=0
         "#,
     );
 }

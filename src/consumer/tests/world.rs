@@ -84,7 +84,7 @@ impl World {
 
     pub fn remove(&mut self, seq: Seq) -> bool {
         let removed = self.store.remove(seq, false).expect("a memory store works");
-        removed.is_some_and(|gone| self.consumer.on_removed(seq, &gone.subject))
+        removed.is_some_and(|gone| self.consumer.on_removed(seq, &gone.subject).is_some())
     }
 
     /// What is stored.

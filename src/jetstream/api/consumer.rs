@@ -9,7 +9,7 @@ use super::Context;
 use super::answer::{Answer, Fields, success};
 use super::stream::find;
 use crate::api_error::{ApiError, table};
-use crate::clock::{self, Timestamp};
+use crate::clock;
 use crate::consumer::command::Command as ConsumerCommand;
 use crate::consumer::config::{Config, CreateRequest};
 use crate::consumer::info::{
@@ -142,7 +142,7 @@ fn shown(replica: &mut Replica, name: &str, version: &str) -> Answer {
 /// What is to be done, with the consumer's name.
 fn decide(
     replica: &mut Replica,
-    mut request: CreateRequest,
+    request: CreateRequest,
     limits: &validate::facts::Limits,
 ) -> Result<(String, Put), ApiError> {
     let stream = replica.handle.config();
@@ -152,9 +152,6 @@ fn decide(
         asked => asked.to_owned(),
     };
     let deliver_subject = request.config.deliver_subject.clone();
-    if asked.is_empty() {
-        request.config.name.clone_from(&name);
-    }
     let (put, listener) = replica.group.with(|machine| {
         let known = Known(machine);
         let put = validate::put(request, &stream.seen_by_consumers(), &known, limits)?;
@@ -192,11 +189,11 @@ impl Consumers for Known<'_> {
     }
 }
 
-async fn wait(
+async fn wait<R>(
     handle: &Arc<StreamHandle>,
     call: crate::jetstream::mailbox::Call,
-    told: oneshot::Receiver<Answer>,
-) -> Answer {
+    told: oneshot::Receiver<Result<R, ApiError>>,
+) -> Result<R, ApiError> {
     let unavailable = || ApiError::of(&table::CLUSTER_NOT_AVAIL);
     match handle.mailbox.call(call) {
         true => told.await.unwrap_or_else(|_| Err(unavailable())),
@@ -267,10 +264,9 @@ pub async fn pause(context: &Context<'_>, stream: &str, name: &str) -> Answer {
     let handle = find(context, stream)?;
     let request = PauseRequest::from_request(context.body(), context.strict())?;
     let until = request.pause_until.0;
-    command(&handle, name, ConsumerCommand::Pause(until)).await?;
+    command(&handle, name, ConsumerCommand::Pause(until), |_| ()).await?;
     let now = clock::now();
     let paused = until.is_some_and(|until| until > now);
-    tell_pause(&handle, name, paused, until.map(Timestamp::to_rfc3339));
     let left = until.filter(|_| paused).map(|until| until.since(now));
     let left = left.and_then(|left| i64::try_from(left.as_nanos()).ok());
     Ok(Fields::of(&PauseAnswer {
@@ -278,19 +274,6 @@ pub async fn pause(context: &Context<'_>, stream: &str, name: &str) -> Answer {
         pause_until: request.pause_until,
         pause_remaining: left.unwrap_or(0),
     }))
-}
-
-fn tell_pause(handle: &Arc<StreamHandle>, name: &str, paused: bool, pause_until: Option<String>) {
-    let consumer = name.to_owned();
-    handle.mailbox.call(Box::new(move |replica| {
-        let stream = replica.handle.name.to_string();
-        replica.tell(crate::jetstream::advisories::Advisory::ConsumerPause {
-            stream,
-            consumer,
-            paused,
-            pause_until: pause_until.filter(|_| paused),
-        });
-    }));
 }
 
 /// `CONSUMER.RESET`
@@ -301,19 +284,18 @@ pub async fn reset(context: &Context<'_>, stream: &str, name: &str) -> Answer {
     if let Some(seq) = seq {
         may_reset(&handle, name, seq).await?;
     }
-    command(&handle, name, ConsumerCommand::Reset(seq)).await?;
     let version = context.jetstream.options.version;
     let owned = name.to_owned();
-    let shown = handle
-        .read(move |replica| {
-            let next = replica.group.with(|machine| {
-                let (consumer, _) = machine.consumer_and_store(&owned)?;
-                Some(consumer.cursor().next().0)
-            });
-            let info = info::consumer_with_version(replica, &owned, version)?;
-            Some((info, next?))
-        })
-        .await?;
+    // What is shown is what the reset made, before anything is delivered.
+    let look = move |replica: &mut Replica| {
+        let next = replica.group.with(|machine| {
+            let (consumer, _) = machine.consumer_and_store(&owned)?;
+            Some(consumer.cursor().next().0)
+        });
+        let info = info::consumer_with_version(replica, &owned, version)?;
+        Some((info, next?))
+    };
+    let shown = command(&handle, name, ConsumerCommand::Reset(seq), look).await?;
     let (info, reset_seq) = shown.ok_or_else(no_consumer)?;
     Ok(Fields::of(&info).and(&Reset { reset_seq }))
 }
@@ -349,37 +331,38 @@ async fn may_reset(handle: &Arc<StreamHandle>, name: &str, seq: Seq) -> Result<(
     }
 }
 
-/// `CONSUMER.UNPIN`: no consumer pins a client in this release.
+/// `CONSUMER.UNPIN`: no consumer pins a client in this release, so nothing is to be done.
 pub async fn unpin(context: &Context<'_>, stream: &str, name: &str) -> Answer {
     let handle = find(context, stream)?;
-    UnpinRequest::from_request(context.body())?;
-    match handle.has_consumer(name) {
-        true => Err(ApiError::of(&table::CONSUMER_INVALID_PRIORITY_GROUP)),
-        false => Err(no_consumer()),
+    let group = UnpinRequest::from_request(context.body())?.group;
+    let owned = name.to_owned();
+    let groups = handle.read(move |replica| {
+        replica.group.with(|machine| {
+            let (consumer, _) = machine.consumer_and_store(&owned)?;
+            Some(consumer.config().priority_groups.clone())
+        })
+    });
+    match groups.await?.ok_or_else(no_consumer)?.contains(&group) {
+        true => Ok(Fields::default()),
+        false => Err(ApiError::of(&table::CONSUMER_INVALID_PRIORITY_GROUP)),
     }
 }
 
-/// Has a command of a consumer applied.
-async fn command(
+/// Has a command of a consumer applied, and looks at what came of it.
+async fn command<R: Send + 'static>(
     handle: &Arc<StreamHandle>,
     name: &str,
     command: ConsumerCommand,
-) -> Result<(), ApiError> {
+    look: impl FnOnce(&mut Replica) -> R + Send + 'static,
+) -> Result<R, ApiError> {
     if !handle.has_consumer(name) {
         return Err(no_consumer());
     }
     let (tell, told) = oneshot::channel();
     let name = name.to_owned();
     let call = Box::new(move |replica: &mut Replica| {
-        delivery::command(
-            replica,
-            clock::now(),
-            &name,
-            command,
-            Box::new(move |_| {
-                let _ = tell.send(Ok(Fields::default()));
-            }),
-        );
+        let then = move |replica: &mut Replica| drop(tell.send(Ok(look(replica))));
+        delivery::command(replica, clock::now(), &name, command, Box::new(then));
     });
-    wait(handle, call, told).await.map(|_| ())
+    wait(handle, call, told).await
 }

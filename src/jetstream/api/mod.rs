@@ -7,9 +7,9 @@
 //!   Request ─► route ─► level ─► handler ─► validate ─► meta, StreamHandle ─► Answer
 //! ```
 //!
-//! Invariants: every request under `$JS.API.` gets one answer, also an unknown one;
-//! success and error carry the same `type`; what is validated here is committed after.
-//! Absent: pull requests and direct reads, which go past it.
+//! Invariants: every request under `$JS.API.` that the table knows gets one answer; any
+//! other gets none, for somebody else may answer it; success and error carry the same
+//! `type`; what is validated here is committed after. Absent: pull requests and direct reads, which go past it.
 
 pub mod account;
 pub mod answer;
@@ -83,28 +83,27 @@ impl Context<'_> {
     }
 }
 
-/// Answers one request.
-pub async fn answer(context: &Context<'_>) -> Text {
+/// Answers one request; none if nobody here knows what it is.
+pub async fn answer(context: &Context<'_>) -> Option<Text> {
     let rest = context.request.subject.strip_prefix("$JS.API.");
     let tokens: Vec<&str> = rest.unwrap_or_default().split('.').collect();
-    let (kind, answer) = match demand(context) {
+    let kind = kind_of(&tokens)?;
+    let answer = match demand(context) {
         Ok(()) => route(context, &tokens).await,
-        Err(error) => {
-            let kind = kind_of(&tokens);
-            (kind, Err(error))
-        }
+        Err(error) => Err(error),
     };
-    Text {
+    Some(Text {
         json: answer::text(kind, &answer),
         is_error: answer.is_err(),
-        is_audited: kind != "stream_msg_get_response",
-    }
+        is_audited: kind != "consumer_reset_response",
+    })
 }
 
-/// The answer to a request (what follows `$JS.API.`) that is not looked at.
-pub fn refusal(request: &str, error: ApiError) -> String {
+/// The answer to a request (what follows `$JS.API.`) that is not looked at; none if nobody
+/// here knows what it is.
+pub fn refusal(request: &str, error: ApiError) -> Option<String> {
     let tokens: Vec<&str> = request.split('.').collect();
-    answer::text(kind_of(&tokens), &Err(error))
+    Some(answer::text(kind_of(&tokens)?, &Err(error)))
 }
 
 /// A level that is not there is refused.
@@ -121,10 +120,9 @@ fn demand(context: &Context<'_>) -> Result<(), ApiError> {
     }
 }
 
-/// The type of the answer, and the answer.
-async fn route(context: &Context<'_>, tokens: &[&str]) -> (&'static str, Answer) {
-    let kind = kind_of(tokens);
-    let answer = match tokens {
+/// The answer to a request of a type that there is.
+async fn route(context: &Context<'_>, tokens: &[&str]) -> Answer {
+    match tokens {
         ["INFO"] => account::info(context),
         ["STREAM", "NAMES"] => stream::names(context),
         ["STREAM", "LIST"] => stream::list(context).await,
@@ -159,13 +157,12 @@ async fn route(context: &Context<'_>, tokens: &[&str]) -> (&'static str, Answer)
         ["CONSUMER", "UNPIN", stream, name] => consumer::unpin(context, stream, name).await,
         ["STREAM", "SNAPSHOT" | "RESTORE", _] => Err(not_built("stream snapshots")),
         _ => Err(ApiError::of(&table::BAD_REQUEST)),
-    };
-    (kind, answer)
+    }
 }
 
-/// The type of the answer to a request.
-fn kind_of(tokens: &[&str]) -> &'static str {
-    match tokens {
+/// The type of the answer to a request; none if it is not one.
+fn kind_of(tokens: &[&str]) -> Option<&'static str> {
+    Some(match tokens {
         ["INFO"] => "account_info_response",
         ["STREAM", "NAMES"] => "stream_names_response",
         ["STREAM", "LIST"] => "stream_list_response",
@@ -181,8 +178,8 @@ fn kind_of(tokens: &[&str]) -> &'static str {
         ["STREAM", "RESTORE", _] => "stream_restore_response",
         ["STREAM", "LEADER", "STEPDOWN", _] => "stream_leader_stepdown_response",
         ["STREAM", "PEER", "EVACUATE", _] => "stream_evacuate_peer_response",
-        ["STREAM", "PEER", _, _] => "stream_remove_peer_response",
-        ["CONSUMER", "CREATE", ..] | ["CONSUMER", "DURABLE", "CREATE", _, _] => {
+        ["STREAM", "PEER", "REMOVE", _] => "stream_remove_peer_response",
+        ["CONSUMER", "CREATE", _, ..] | ["CONSUMER", "DURABLE", "CREATE", _, _] => {
             "consumer_create_response"
         }
         ["CONSUMER", "NAMES", _] => "consumer_names_response",
@@ -193,8 +190,8 @@ fn kind_of(tokens: &[&str]) -> &'static str {
         ["CONSUMER", "RESET", _, _] => "consumer_reset_response",
         ["CONSUMER", "UNPIN", _, _] => "consumer_unpin_response",
         ["CONSUMER", "LEADER", "STEPDOWN", _, _] => "consumer_leader_stepdown_response",
-        _ => "system_response",
-    }
+        _ => return None,
+    })
 }
 
 /// The error of a request for what is not in this release.

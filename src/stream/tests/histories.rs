@@ -186,6 +186,8 @@ fn some_command(number: u64, now: Timestamp, config: &Config, last: Seq) -> Comm
             let id = [("Nats-Msg-Id", picks.of(&["1", "2", "3"]))];
             Command::Copy(Copy {
                 source: u32::try_from(picks.below(3)).unwrap(),
+                generation: None,
+                after: None,
                 origin_seq: Seq((last.0 + picks.below(5)).saturating_sub(1).max(1)),
                 origin_time: now,
                 subject,

@@ -12,6 +12,7 @@ use crate::stream::command::Copy;
 use crate::stream::config::{Discard, Republish, Retention, StreamSource};
 use crate::stream::outcome::{Answer, Effect};
 use crate::stream::retention::TICK_MAX;
+use crate::stream::sweep::SWEEP_MAX;
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -75,6 +76,8 @@ impl<'a> Line<'a> {
             }),
             "copy" => Command::Copy(Copy {
                 source: u32::try_from(self.number(1)).unwrap(),
+                generation: self.get("of").map(|of| of.parse().unwrap()),
+                after: self.get("after").map(|after| Seq(after.parse().unwrap())),
                 origin_seq: self.seq(2),
                 origin_time: millis(7),
                 subject: self.bytes(3),
@@ -163,9 +166,12 @@ fn render(outcome: &Outcome) -> String {
             }
             Effect::Terminated {
                 consumer,
-                seq,
+                delivery,
                 cause,
-            } => format!("; {consumer} loses {seq}: {cause:?}"),
+            } => format!(
+                "; {consumer} loses {} {}x@{}: {cause:?}",
+                delivery.stream_seq, delivery.count, delivery.consumer_seq
+            ),
         };
     }
     if outcome.removed > 0 {
@@ -605,9 +611,91 @@ fn a_jump_forward_gives_up_what_it_jumps_over() {
     );
 }
 
+/// Machine and the same from its snapshot.
+fn twins(mut machine: Machine) -> [Machine; 2] {
+    let state = machine.encode_state(Bytes::new()).into();
+    let mut store = MemoryStore::new();
+    for message in messages(&mut machine) {
+        crate::store::MsgStore::append(&mut store, message.as_ref()).unwrap();
+    }
+    let (restored, _) = Machine::restore(&state, Box::new(store)).unwrap();
+    [machine, restored]
+}
+
+#[test]
+fn a_large_stream_is_looked_through_in_pieces() {
+    let many = SWEEP_MAX + SWEEP_MAX + 5;
+    let check = |before: &str, change: &str, pieces: &[usize], left: &str| {
+        let mut machine = run(interest(), before);
+        for _ in 0..many {
+            machine.apply(millis(0), publish("s.a", &[], "")).unwrap();
+        }
+        machine.apply(millis(0), publish("s.b", &[], "")).unwrap();
+        let gone = |machine: &mut Machine| {
+            let before = machine.state().messages;
+            machine.apply(millis(0), Command::Tick).unwrap();
+            before - machine.state().messages
+        };
+        go_on(&mut machine, change);
+        // What is stored meanwhile does not count.
+        go_on(&mut machine, "publish s.b -> stored 8199");
+        for mut machine in twins(machine) {
+            for piece in pieces {
+                assert_eq!(machine.next_deadline(), Some(millis(0)), "{change}");
+                assert_eq!(gone(&mut machine), *piece as u64, "{change}");
+            }
+            assert_eq!(gone(&mut machine), 0, "{change}");
+            go_on(&mut machine, left);
+        }
+    };
+    check(
+        "put c filter=s.a -> created\n put d filter=s.b -> created",
+        "put c filter=s.b -> updated; 4096 gone",
+        &[SWEEP_MAX, 5],
+        "holds -> 8198 8199",
+    );
+    check(
+        "put c filter=s.a -> created\n put d filter=s.b -> created",
+        "drop c -> deleted true; 4096 gone",
+        &[SWEEP_MAX, 5],
+        "holds -> 8198 8199",
+    );
+    check(
+        "put c -> created\n put d filter=s.b -> created",
+        "reset c 8197 -> changed; 4096 gone",
+        &[SWEEP_MAX, 4],
+        "holds -> 8197 8198 8199",
+    );
+    // Each looks at all of it, one after the other.
+    check(
+        "put c filter=s.a -> created\n put d -> created",
+        "drop d -> deleted true\n drop c -> deleted true\n put e filter=s.b -> created",
+        &[SWEEP_MAX, SWEEP_MAX - 1, 6],
+        "holds -> 8198 8199",
+    );
+}
+
+#[test]
+fn without_consumers_a_large_stream_is_emptied_in_pieces() {
+    let mut machine = run(interest(), "put c -> created");
+    for _ in 0..=SWEEP_MAX {
+        machine.apply(millis(0), publish("s.a", &[], "")).unwrap();
+    }
+    for mut machine in twins(machine) {
+        go_on(
+            &mut machine,
+            "drop c -> deleted true; 4096 gone
+             deadline -> 0
+             tick -> ticked; 1 gone
+             deadline -> none
+             first -> 4098",
+        );
+    }
+}
+
 #[test]
 fn a_pending_message_under_a_former_filter_is_settled_when_it_goes() {
-    let mut machine = run(
+    let machine = run(
         config(),
         r"
         put c filter=s.a -> created
@@ -617,16 +705,10 @@ fn a_pending_message_under_a_former_filter_is_settled_when_it_goes() {
         publish s.a      -> stored 2
     ",
     );
-    let state = machine.encode_state(Bytes::new()).into();
-    let mut store = MemoryStore::new();
-    for message in messages(&mut machine) {
-        crate::store::MsgStore::append(&mut store, message.as_ref()).unwrap();
-    }
-    let (mut restored, _) = Machine::restore(&state, Box::new(store)).unwrap();
-    for machine in [&mut machine, &mut restored] {
+    for mut machine in twins(machine) {
         go_on(
-            machine,
-            "delete 1 -> deleted true; c loses 1: Deleted; 1 gone",
+            &mut machine,
+            "delete 1 -> deleted true; c loses 1 1x@1: Deleted; 1 gone",
         );
         let consumer = &machine.consumers().get("c").unwrap().consumer;
         assert_eq!((consumer.num_ack_pending(), consumer.num_pending()), (0, 0));
@@ -663,6 +745,9 @@ fn a_work_queue_gives_each_message_once() {
         publish s.c       -> stored 4
         deliver m 4       -> changed
         holds             -> 4
+        put n direct=yes filter=s.c -> created
+        deliver n 4       -> changed
+        ack n 4           -> changed; 1 gone
     ",
     );
 }
@@ -707,8 +792,9 @@ fn the_leader_is_told_what_to_do() {
         publish s.a -> stored 1; republish 1 after 0
         publish s.b -> stored 2; republish 2 after 0
         deliver c 1 2 -> changed
-        publish s.a -> stored 3; republish 3 after 1; c loses 1: Limits; 1 gone
-        purge       -> purged 2; c loses 2: Deleted; 2 gone
+        publish s.a -> stored 3; republish 3 after 1; c loses 1 1x@1: Limits; 1 gone
+        deliver c 2 -> changed
+        purge       -> purged 2; c loses 2 2x@3: Purged; 2 gone
     ",
     );
 }
@@ -823,6 +909,61 @@ fn a_source_is_known_by_what_it_is() {
 }
 
 #[test]
+fn what_follows_a_copy_that_found_no_room_is_not_taken() {
+    let full = Config {
+        sources: vec![StreamSource::default()],
+        max_bytes: 100,
+        discard: Discard::New,
+        ..config()
+    };
+    check(
+        full,
+        r"
+        copy 0 1 s.a                  -> stored 1
+        copy 0 2 s.a after=1 size=200 -> 10077 maximum bytes exceeded
+        copy 0 3 s.a after=2          -> nothing
+        copy 0 3 s.a                  -> stored 2
+        copy 0 5 s.a after=3          -> stored 3
+        copy 0 5 s.a after=3          -> nothing
+        copy 0 7 s.a after=2          -> stored 4
+    ",
+    );
+}
+
+#[test]
+fn a_copy_of_a_former_origin_is_nobodys() {
+    let with = |names: &[&str], description: &str| Config {
+        sources: names
+            .iter()
+            .map(|name| StreamSource {
+                name: (*name).to_owned(),
+                ..StreamSource::default()
+            })
+            .collect(),
+        description: description.to_owned(),
+        ..config()
+    };
+    let mut machine = run(with(&["A", "B"], ""), "copy 0 1 s.a of=0 -> stored 1");
+    let mut configure = |names: &[&str], description: &str| {
+        let configure = Command::Configure(Box::new(with(names, description)));
+        machine.apply(millis(0), configure).unwrap();
+        machine.origins().generation()
+    };
+    assert_eq!(configure(&["A", "B"], "more"), 0);
+    assert_eq!(configure(&["B"], ""), 1);
+    for mut machine in twins(machine) {
+        go_on(
+            &mut machine,
+            "copy 0 2 s.a of=0 -> nothing
+             copy 0 2 s.b of=1 -> stored 2",
+        );
+        let promoted = Command::Configure(Box::new(config()));
+        machine.apply(millis(0), promoted).unwrap();
+        go_on(&mut machine, "copy 0 3 s.b of=1 -> nothing");
+    }
+}
+
+#[test]
 fn an_origin_made_anew_is_copied_from_its_beginning() {
     let sourced = Config {
         sources: vec![StreamSource::default()],
@@ -833,6 +974,8 @@ fn an_origin_made_anew_is_copied_from_its_beginning() {
         let value = format!("A {seq} > > s.a {identity}");
         let command = Command::Copy(Copy {
             source: 0,
+            generation: None,
+            after: None,
             origin_seq: Seq(seq),
             origin_time: millis(0),
             subject: Bytes::from_static(b"s.a"),

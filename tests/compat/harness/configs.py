@@ -122,6 +122,12 @@ accounts {
 system_account: SYS
 """
 
+# Accounts with nothing but streams, one for each scenario that is played at a time.
+TRACE_ACCOUNTS = 12
+TRACES = STREAMS + "accounts {\n" + "".join(
+    f"  T{number} {{ jetstream: enabled, users: [ {{ user: t{number}, password: t{number} }} ] }}\n"
+    for number in range(TRACE_ACCOUNTS)) + "}\n"
+
 
 def _jwt(material):
     jwt = material.jwt
@@ -162,6 +168,7 @@ SERVERS = {
     "streams": _same(STREAMS),
     "streams_restart": _same(STREAMS),
     "streams_accounts": _same(STREAM_ACCOUNTS),
+    "traces": _same(TRACES),
     "lame": _same('lame_duck_grace_period: "2s"\nlame_duck_duration: "30s"\n'),
     "reload": lambda m: {"base": _reload_users("first"), "more": _reload_users("first", "second")},
     "advertise": _same('client_advertise: "127.0.0.2:4999"\n'),
