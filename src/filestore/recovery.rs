@@ -152,7 +152,11 @@ impl FileStore {
         Ok((number > 0).then_some(Restored { state: machine }))
     }
 
+    /// Of the first one only the name counts: a power cut may have left it without content.
     fn read_manifest(&self, number: u64) -> Result<Option<Manifest>, Error> {
+        if number == 0 {
+            return Ok(Some(Manifest::empty()));
+        }
         let path = self.dir.join(manifest::manifest_name(number));
         let content = self.vfs.read(&path, BYTES_MAX);
         let content = content.map_err(disk("read a manifest"))?;

@@ -15,7 +15,7 @@ fn options(root: &Path) -> Options {
     Options {
         block_bytes: 16 << 10,
         buffer_bytes: 3 << 10,
-        quarantine: root.join("quarantine"),
+        ..Options::new(root.join("quarantine"))
     }
 }
 

@@ -37,7 +37,9 @@ pub mod subscriptions;
 pub mod timers;
 pub mod usage;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::mpsc;
@@ -61,6 +63,11 @@ use crate::stream::config::{Config, Storage};
 use crate::stream::validate;
 use crate::stream::validate::limits::{Limits, Space};
 use crate::tasks;
+
+/// How often it is looked who holds old segments of the log.
+const LOG_LOOK: Duration = Duration::from_secs(10);
+/// Who holds so many is checkpointed.
+const LOG_SEGMENTS_MIN: u64 = 4;
 
 /// What the server tells JetStream.
 #[derive(Clone, Debug)]
@@ -126,8 +133,13 @@ impl JetStream {
     }
 
     /// Starts every stream that the meta group knows. A stream that cannot be started is
-    /// told and left as it is; how many those are.
+    /// told and left as it is; how many those are. Streams whose deletion a crash cut short
+    /// are deleted before.
     pub async fn start_streams(&self) -> usize {
+        for group in self.meta.deleted(self.streams.stored()) {
+            tracing::info!(group = group.0, "the rest of a deleted stream is removed");
+            self.streams.clear(group).await;
+        }
         let mut failed = 0;
         for (account, assigned) in self.meta.assigned() {
             let name = assigned.config.name.clone();
@@ -177,6 +189,26 @@ impl JetStream {
             }
         });
         (queue, task)
+    }
+
+    /// Keeps the log short until this is dropped: who holds its old segments is checkpointed.
+    pub fn keep_log_short(self: &Arc<Self>) -> JoinHandle<()> {
+        let weak = Arc::downgrade(self);
+        tasks::spawn(async move {
+            let mut told = BTreeSet::new();
+            loop {
+                tokio::time::sleep(LOG_LOOK).await;
+                let Some(jetstream) = weak.upgrade() else {
+                    return;
+                };
+                for group in jetstream.streams.release_log(LOG_SEGMENTS_MIN) {
+                    if told.insert(group) {
+                        let group = group.0;
+                        tracing::warn!(group, "the log grows: a stream that does not run needs it");
+                    }
+                }
+            }
+        })
     }
 
     async fn answer(self: &Arc<Self>, request: &Request) {
@@ -388,3 +420,6 @@ impl validate::Streams for Configs {
         self.0.iter().for_each(|config| visit(config));
     }
 }
+
+#[cfg(test)]
+mod crash_tests;

@@ -18,6 +18,7 @@ use crate::config::options::{Options, jetstream as options};
 use crate::connection::resident;
 use crate::consumer::metadata::API_LEVEL;
 use crate::entropy::{self, Random};
+use crate::filestore;
 use crate::jetstream::account::{AccountStreams, Server};
 use crate::jetstream::mailbox::Limits;
 use crate::jetstream::meta_group::{Meta, MetaError};
@@ -84,6 +85,8 @@ pub(super) struct Started {
     pub wal: Wal,
     /// Answers requests.
     pub task: JoinHandle<()>,
+    /// Keeps the log short.
+    pub keeper: JoinHandle<()>,
     /// Where requests wait.
     queue: Arc<Queue>,
     /// Nobody else may use it meanwhile.
@@ -137,6 +140,7 @@ pub(super) async fn start(
                 messages_max: limit(settings.max_buffered_msgs, BUFFERED_MESSAGES),
                 bytes_max: limit(settings.max_buffered_size, BUFFERED_BYTES),
             },
+            files: filestore::Options::new(directory.join("quarantine")),
         },
         Arc::clone(&vfs),
         groups,
@@ -192,6 +196,7 @@ pub(super) async fn start(
     if failed > 0 {
         tracing::error!("  {failed} streams do not run");
     }
+    let keeper = jetstream.keep_log_short();
     let took = clock::monotonic().since(began);
     tracing::info!("Took {took:?} to start JetStream");
     Ok(Some(Started {
@@ -200,6 +205,7 @@ pub(super) async fn start(
         jetstream,
         wal,
         task,
+        keeper,
     }))
 }
 
