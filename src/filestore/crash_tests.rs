@@ -318,7 +318,7 @@ fn check_found(found: &SimVfs, script: &Script, mark: Mark, number: u64) {
 
 #[test]
 fn a_power_cut_at_every_call_loses_nothing() {
-    let script = Script::new(1, 3200);
+    let script = Script::new(1, 1600);
     let points = played(&script);
     assert!(points.len() > 2000, "{} points", points.len());
     let survivals = effort(2);
@@ -429,11 +429,11 @@ impl Harness for Crashing {
 
 #[test]
 fn the_contract_holds_over_power_cuts() {
-    for seed in 0..8 {
+    for seed in 0..4 {
         contract::scenarios(&mut || Crashing::new(seed));
     }
     let mut seed = 0;
-    contract::tests::differential(48, &mut || {
+    contract::tests::differential(24, &mut || {
         seed += 1;
         Crashing::new(seed)
     });
