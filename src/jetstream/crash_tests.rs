@@ -184,7 +184,7 @@ fn check_found(disk: &SimVfs, done: &Done, mark: Mark, number: u64) {
         back.check_machines();
         back.check_ids(number as usize).await;
         back.check_goes_on().await;
-        if number % 5 > 0 {
+        if !number.is_multiple_of(5) {
             return back.world.stop().await;
         }
         let expected = Machines::of(&back.world).await;
