@@ -293,6 +293,7 @@ pub fn on_outcome(
     result: Result<Outcome, ProposeError>,
 ) {
     let now = crate::clock::now();
+    let is_applied = result.is_ok();
     with_consumer(
         replica,
         now,
@@ -308,7 +309,8 @@ pub fn on_outcome(
             }
         },
     );
-    if !reply.is_empty() {
+    // Silence makes the client ask again; an answer would be a promise.
+    if is_applied && !reply.is_empty() {
         replica.outlet.publish(reply, b"", b"", b"");
     }
 }
