@@ -128,7 +128,13 @@ impl FileStore {
         let written = self
             .vfs
             .write_atomically(&aside.join(target), &content, vfs::MODE_PRIVATE);
-        written.map_err(disk(what))
+        written.map_err(disk(what))?;
+        // Its owner may remove the original.
+        self.vfs.sync_dir(aside).map_err(disk(what))?;
+        match aside.parent().filter(|above| !above.as_os_str().is_empty()) {
+            Some(above) => self.vfs.sync_dir(above).map_err(disk(what)),
+            None => Ok(()),
+        }
     }
 
     /// Moves a file to the quarantine.

@@ -60,6 +60,10 @@ pub struct Options {
     pub block_bytes: u64,
     /// What is appended is written to its file when it is so much.
     pub buffer_bytes: usize,
+    /// A block is written anew to save room only if it gains so much.
+    pub gain_bytes_min: u64,
+    /// The figures of subjects get a file of their own when they are more than this.
+    pub inline_bytes_max: usize,
     /// Where damaged files are copied to.
     pub quarantine: PathBuf,
 }
@@ -70,6 +74,8 @@ impl Options {
         Options {
             block_bytes: 8 << 20,
             buffer_bytes: 128 << 10,
+            gain_bytes_min: 64 << 10,
+            inline_bytes_max: 64 << 10,
             quarantine,
         }
     }
@@ -225,7 +231,8 @@ impl FileStore {
         self.make_directory()?;
         if !self.has_manifest {
             // Tells at the next start that blocks without a checkpoint are no riddle: the
-            // log has them. Not synced: without it they are moved aside, not deleted.
+            // log has them. Not synced: without it they are moved aside, not deleted, and
+            // its name is enough.
             let empty = manifest::Manifest::empty().encode();
             let path = self.dir.join(manifest::manifest_name(0));
             let file = self.vfs.open(&path, vfs::MODE_PRIVATE);
@@ -698,5 +705,7 @@ fn disk(what: &'static str) -> impl Fn(vfs::Error) -> Error {
     }
 }
 
+#[cfg(test)]
+mod crash_tests;
 #[cfg(test)]
 mod tests;

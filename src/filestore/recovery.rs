@@ -155,6 +155,7 @@ impl FileStore {
         Ok((number > 0).then_some(Restored { state: machine }))
     }
 
+    /// Of the first one only the name counts: a power cut may have left it without content.
     fn read_manifest(&self, number: u64) -> Result<Option<Manifest>, Error> {
         if number == 0 {
             // Says that there was no checkpoint by being there: it is written without a

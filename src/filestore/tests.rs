@@ -15,7 +15,7 @@ fn options(root: &Path) -> Options {
     Options {
         block_bytes: 16 << 10,
         buffer_bytes: 3 << 10,
-        quarantine: root.join("quarantine"),
+        ..Options::new(root.join("quarantine"))
     }
 }
 
@@ -487,6 +487,24 @@ fn damaged_figures_of_subjects_are_computed_again() {
             .unwrap();
         assert_eq!(state.first, Seq(1));
     }
+}
+
+#[test]
+fn a_first_manifest_that_never_arrived_is_no_damage() {
+    let mut dir = InDir::new();
+    dir.fill(500);
+    let first = dir.files("manifest-").pop().unwrap();
+    cut(&first, 0);
+    // The log has everything: there was no checkpoint.
+    assert_eq!(dir.open_again(), None);
+    assert_eq!(dir.store().state().messages, 0);
+    assert_eq!(dir.store().health(), Health::default());
+    assert_eq!(dir.quarantined(), [""; 0]);
+    dir.fill(500);
+    dir.checkpoint();
+    dir.open_again();
+    assert_eq!(dir.readable().len(), 500);
+    assert_eq!(dir.store().health().damaged_manifests, 0);
 }
 
 #[test]

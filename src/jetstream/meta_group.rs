@@ -13,6 +13,7 @@
 //! meta group has forgotten it; a checkpoint that is damaged keeps JetStream from starting,
 //! since what it does not name would be taken for deleted.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -126,6 +127,20 @@ impl Meta {
     /// Reads what is to be; short, and without waiting.
     pub fn read<R>(&self, read: impl FnOnce(&Machine) -> R) -> R {
         self.group.with(|machine| read(machine))
+    }
+
+    /// Those of these groups that were given to streams which were deleted since. None if the
+    /// log of the meta group lost something: then nobody knows.
+    pub fn deleted(&self, groups: BTreeSet<GroupId>) -> Vec<GroupId> {
+        if self.group.damage().is_some() {
+            return Vec::new();
+        }
+        let assigned = self.assigned().into_iter();
+        let assigned: BTreeSet<GroupId> = assigned.map(|(_, assigned)| assigned.group).collect();
+        let next = self.group.with(|machine| machine.next_group());
+        let was_given = |group: &GroupId| group.0 != MetaGroupId::META.0 && group.0 < next.0;
+        let groups = groups.into_iter().filter(was_given);
+        groups.filter(|group| !assigned.contains(group)).collect()
     }
 
     /// Notes a new stream.

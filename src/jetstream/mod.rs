@@ -147,6 +147,10 @@ impl JetStream {
     /// Starts every stream that the meta group knows, a few at a time. A stream that cannot
     /// be started is told and left as it is; how many those are.
     pub async fn start_streams(self: &Arc<Self>) -> usize {
+        for group in self.meta.deleted(self.streams.stored()) {
+            tracing::info!(group = group.0, "the rest of a deleted stream is removed");
+            self.streams.clear(group).await;
+        }
         let waiting = Arc::new(Mutex::new(self.meta.assigned().into_iter()));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let mut workers = Vec::new();
@@ -462,3 +466,6 @@ fn tell(handle: &StreamHandle, action: Action) {
         replica.tell(Advisory::StreamAction { stream, action });
     }));
 }
+
+#[cfg(test)]
+mod crash_tests;

@@ -8,7 +8,8 @@
 //! knows it; whatever keeps a stream from starting is told, counted, and leaves its files
 //! as they are.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -43,6 +44,8 @@ pub struct Options {
     pub directory: PathBuf,
     /// What may wait for one stream.
     pub mailbox: Limits,
+    /// How streams keep their messages in files.
+    pub files: filestore::Options,
 }
 
 /// Why a stream did not start.
@@ -189,7 +192,7 @@ impl Streams {
             let machine = Machine::new(config, Box::new(MemoryStore::new()), created)?;
             return Ok((machine, None, LogStorage::Memory));
         }
-        let options = filestore::Options::new(self.options.directory.join("quarantine"));
+        let options = self.options.files.clone();
         let opened = FileStore::open(Arc::clone(&self.vfs), self.files(id), options);
         let (store, restored) = opened.map_err(StartError::Store)?;
         let Some(restored) = restored else {
@@ -246,12 +249,27 @@ impl Streams {
         let in_memory = handle.config().storage == Storage::Memory;
         site.add_usage(in_memory, bytes.cast_signed().wrapping_neg());
         site.remove(&handle.name);
-        if forget && let Err(error) = self.groups.drop_group(handle.group).await {
-            tracing::error!(stream = &*handle.name, err = %error, "forget a stream's log");
+        if forget {
+            self.clear(handle.group).await;
         }
-        if forget && handle.config().storage == Storage::File {
-            self.remove_files(handle.group);
+    }
+
+    /// The groups of which something is stored here, in the log or in files.
+    pub fn stored(&self) -> BTreeSet<GroupId> {
+        let names = self.vfs.list(&self.options.directory.join("groups"));
+        // Without a stream in files there is no directory.
+        let names = names.unwrap_or_default().into_iter();
+        let in_files = names.filter_map(|name| name.parse().ok().map(GroupId));
+        self.groups.stored().into_iter().chain(in_files).collect()
+    }
+
+    /// Removes what is stored of a stream that the meta group has forgotten. What a crash
+    /// leaves of it goes at the next start.
+    pub async fn clear(&self, id: GroupId) {
+        if let Err(error) = self.groups.drop_group(id).await {
+            tracing::error!(group = id.0, err = %error, "forget a stream's log");
         }
+        self.remove_files(id);
     }
 
     /// Removes the files of a group that the meta group has forgotten.
@@ -268,7 +286,9 @@ impl Streams {
                 .try_for_each(|name| self.vfs.remove(&directory.join(name)))?;
             self.vfs.remove_dir(&directory)
         });
-        if let Err(error) = removed {
+        if let Err(error) = removed
+            && error.kind() != ErrorKind::NotFound
+        {
             tracing::error!(group = id.0, err = %error, "remove the files of a stream");
         }
     }

@@ -192,6 +192,12 @@ impl Machine {
         &self.state.registry
     }
 
+    /// The group of the next new stream. Every one below was given to a stream before, and
+    /// none is given twice.
+    pub fn next_group(&self) -> GroupId {
+        self.state.next_group
+    }
+
     /// What is reserved.
     pub fn usage(&self) -> &Usage {
         &self.usage

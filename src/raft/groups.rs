@@ -131,6 +131,11 @@ impl Groups {
         self.shared.wal.write(Write::DropGroup { group: id }, None)
     }
 
+    /// The groups that have something in the server's log, running or not.
+    pub fn stored(&self) -> Vec<GroupId> {
+        self.shared.wal.groups()
+    }
+
     /// Asks the groups that hold old segments of the log for a checkpoint. The ids of those
     /// that do not run here: their segments stay.
     pub fn release_segments(&self, segments_held_min: u64) -> Vec<GroupId> {

@@ -21,6 +21,9 @@
 //! Where neither holds (the group has other voters), entries are applied up to what was
 //! recorded as committed, and openraft learns the rest from the peers.
 //!
+//! What the checkpoint contains is let go: a crash may have come between the checkpoint and
+//! the end of the log before it, and a group at rest has no other occasion.
+//!
 //! Invariants: nothing is skipped: a hole in the log ends the start with an error, unless
 //! the log says itself that it is damaged; then the replay ends before the hole.
 
@@ -55,6 +58,9 @@ pub fn replay<M: StateMachine>(
             log_first,
             machine_next,
         });
+    }
+    if let Some(applied) = &replica.position.applied {
+        log.let_go(applied);
     }
     let end = state.last.map_or(0, |last| last.index + 1);
     let known = state.committed.map_or(0, |committed| committed.index + 1);

@@ -19,6 +19,7 @@ use crate::config::options::{Options, jetstream as options};
 use crate::connection::resident;
 use crate::consumer::metadata::API_LEVEL;
 use crate::entropy::{self, Random};
+use crate::filestore;
 use crate::jetstream::account::{AccountStreams, Server};
 use crate::jetstream::entrance;
 use crate::jetstream::mailbox::Limits;
@@ -161,6 +162,7 @@ pub(super) async fn start(
                 messages_max: limit(settings.max_buffered_msgs, BUFFERED_MESSAGES),
                 bytes_max: limit(settings.max_buffered_size, BUFFERED_BYTES),
             },
+            files: filestore::Options::new(directory.join("quarantine")),
         },
         Arc::clone(&vfs),
         groups,

@@ -27,7 +27,7 @@ use crate::store::BoxedStore;
 
 impl Machine {
     /// The state after the entry that `position` names.
-    pub(super) fn encode_state(&self, position: Bytes) -> Vec<u8> {
+    pub fn encode_state(&self, position: Bytes) -> Vec<u8> {
         let consumers = self.followers.consumers.iter().map(|member| {
             let mut state = Vec::new();
             member.consumer.encode(&mut state);
