@@ -30,6 +30,10 @@ pub fn answer(replica: &mut Replica, reply: &[u8], result: Result<Outcome, Propo
         Err(ProposeError::NoSpace) => {
             refuse(&mut text, &ApiError::of(&table::INSUFFICIENT_RESOURCES))
         }
+        Err(error @ ProposeError::Damaged) => {
+            let error = ApiError::of(&table::STREAM_STORE_FAILED).with("{err}", error);
+            refuse(&mut text, &error);
+        }
         // Nobody knows whether it was stored: silence makes the publisher ask again.
         Ok(_) | Err(_) => {}
     }

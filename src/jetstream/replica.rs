@@ -30,7 +30,7 @@ use super::handle::StreamHandle;
 use super::mailbox::{Event, Incoming, Purpose};
 use super::origin::Origin;
 use super::outlet::Outlet;
-use super::{acks, consumer_inbox, direct_get, ingest, republish, timers};
+use super::{acks, consumer_inbox, direct_get, health, ingest, republish, timers};
 use crate::api_error::ApiError;
 use crate::clock::{self, Timestamp};
 use crate::consumer;
@@ -39,6 +39,7 @@ use crate::nuid::{self, Nuid};
 use crate::raft::error::ProposeError;
 use crate::raft::group::Group;
 use crate::state_machine::StateMachine as _;
+use crate::store::damage::Damage;
 use crate::stream::command::Command;
 use crate::stream::config::{Config, Storage};
 use crate::stream::machine::Machine;
@@ -51,6 +52,9 @@ pub const PROPOSALS_MAX: usize = 2;
 const COMMANDS_MAX: usize = 4096;
 /// Bytes of messages in one entry.
 const BYTES_MAX: usize = 1024 * 1024;
+
+/// How long commands wait after a refusal.
+const REFUSED_WAIT_NS: i64 = 250_000_000;
 
 /// The largest payload a client may send, if the stream has no limit of its own.
 const PAYLOAD_BYTES: u64 = 1024 * 1024;
@@ -116,6 +120,10 @@ pub struct Replica {
     is_ticking: bool,
     /// Why nothing is stored at present, by the limits of account and server.
     full: Option<ApiError>,
+    /// Why the last proposal was refused, and until when the next one waits.
+    refused: Option<(ProposeError, Timestamp)>,
+    /// What the store said last of what it cannot read.
+    damage: Damage,
     stopping: bool,
 }
 
@@ -170,6 +178,8 @@ impl Replica {
             random,
             is_ticking: false,
             full: None,
+            refused: None,
+            damage: Damage::default(),
             handle,
             group,
             outlet,
@@ -255,6 +265,13 @@ impl Replica {
         self.group.with(|machine| machine.next_deadline())
     }
 
+    /// Until when commands wait, if any do: the log refused the last ones, and whoever
+    /// proposes by himself (consumers, time) would do so again at once, for ever.
+    pub fn held_until(&self) -> Option<Timestamp> {
+        let (_, until) = self.refused?;
+        (!self.batch.commands.is_empty()).then_some(until)
+    }
+
     /// A tick is under way.
     pub fn is_ticking(&self) -> bool {
         self.is_ticking
@@ -328,6 +345,7 @@ impl Replica {
         super::delivery::begin(self, now);
         super::origin::begin(self, now);
         self.refresh();
+        self.look_for_trouble();
         self.turn(now);
     }
 
@@ -335,7 +353,14 @@ impl Replica {
     /// and what was said is written out.
     fn turn(&mut self, now: Timestamp) {
         super::delivery::turn(self, now);
-        while self.in_flight.len() < PROPOSALS_MAX && !self.batch.commands.is_empty() {
+        if self.group.with(|machine| machine.store().damage()) != self.damage {
+            self.look_for_trouble();
+        }
+        let is_held = self.held_until().is_some_and(|until| now < until);
+        while !is_held
+            && self.in_flight.len() < PROPOSALS_MAX
+            && !self.batch.commands.is_empty()
+        {
             self.propose(now);
         }
         self.outlet.flush();
@@ -359,16 +384,22 @@ impl Replica {
     fn complete(&mut self, waiters: Vec<Waiter>, result: Result<Vec<Outcome>, ProposeError>) {
         match result {
             Ok(outcomes) => {
+                self.refused = None;
                 debug_assert_eq!(outcomes.len(), waiters.len());
                 for (waiter, outcome) in waiters.into_iter().zip(outcomes) {
                     self.settle(waiter, Ok(outcome));
                 }
             }
             Err(error) => {
-                tracing::warn!(stream = &*self.handle.name, err = %error, "not committed");
+                if self.refused.map(|(before, _)| before) != Some(error) {
+                    tracing::warn!(stream = &*self.handle.name, err = %error, "not committed");
+                }
+                let until = clock::now().unix_nanos().saturating_add(REFUSED_WAIT_NS);
+                self.refused = Some((error, Timestamp::from_unix_nanos(until)));
                 for waiter in waiters {
                     self.settle(waiter, Err(error));
                 }
+                self.look_for_trouble();
             }
         }
         self.refresh();
@@ -402,6 +433,26 @@ impl Replica {
                 cause,
             } => super::delivery::on_terminated(self, &consumer, seq, cause),
         }
+    }
+
+    /// Says what is wrong with the stream, if anything is.
+    pub fn look_for_trouble(&mut self) {
+        self.damage = self.group.with(|machine| machine.store().damage());
+        let mut wrong = Vec::new();
+        if let Some(failure) = self.group.failure() {
+            wrong.push(format!("it stopped: {failure}"));
+        }
+        if let Some(damage) = self.group.damage() {
+            wrong.push(health::of_log(&damage));
+        }
+        if self.damage.lost > 0 {
+            let Damage { lost, files } = self.damage;
+            wrong.push(format!(
+                "{lost} messages cannot be read: {files} block files are damaged"
+            ));
+        }
+        let trouble = (!wrong.is_empty()).then(|| wrong.join("; "));
+        self.handle.set_trouble(trouble);
     }
 
     /// Makes the figures that others read those of now.

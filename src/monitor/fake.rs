@@ -221,7 +221,7 @@ impl FakeSource {
                     ..AccountStreams::default()
                 },
             ],
-            failed: Vec::new(),
+            problems: Vec::new(),
         });
         source
     }

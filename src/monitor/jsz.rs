@@ -13,7 +13,7 @@ use super::go_format::{Time, is_zero};
 use super::paging::Page;
 use super::source::Source;
 use super::streams::{
-    AccountStreams, JetStreamConfig, JetStreamLimits, JetStreamSnapshot, Stats, StreamDetails,
+    AccountStreams, JetStreamConfig, JetStreamLimits, JetStreamSnapshot, Problem, Stats, StreamDetails,
     Wanted,
 };
 
@@ -100,6 +100,9 @@ pub struct Jsz {
     #[serde(skip_serializing_if = "is_zero")]
     account_details: Vec<AccountJsz>,
     total: u64,
+    /// Ours: only if something is wrong.
+    #[serde(skip_serializing_if = "is_zero")]
+    problems: Vec<Problem>,
 }
 
 /// JetStream of one account.
@@ -190,6 +193,7 @@ impl Jsz {
             bytes: streams().map(|stream| stream.bytes).sum(),
             account_details,
             total: snapshot.accounts.len() as u64,
+            problems: snapshot.problems.clone(),
         })
     }
 }

@@ -33,6 +33,7 @@ impl Server {
         if let Some(streams) = streams {
             tracing::info!("{}", banner::JETSTREAM_SHUTDOWN);
             streams.task.abort();
+            streams.scrub.abort();
             streams.jetstream.streams.stop().await;
             streams.wal.close();
             tracing::info!("{}", banner::JETSTREAM_STOPPED);

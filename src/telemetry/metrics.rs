@@ -115,6 +115,8 @@ table! {
         "Bytes of all streams on disk at most; 0 without JetStream.";
     JETSTREAM_FAILED = Gauge "natter_jetstream_streams_failed" ["streams"] ()
         "Streams that should run and do not.";
+    JETSTREAM_DAMAGED = Gauge "natter_jetstream_damaged" ["problems"] ()
+        "Streams that run and of which something is damaged, and damage that no stream is known to have.";
     JETSTREAM_STREAMS = Gauge "natter_jetstream_streams" ["streams"] ("account")
         "Streams of the account.";
     JETSTREAM_CONSUMERS = Gauge "natter_jetstream_consumers" ["consumers"] ("account")

@@ -9,6 +9,7 @@
 //!        n broken, nothing behind, all pages written       uncertain: cut, and told
 //!        n whole, nothing behind, not closed               written anew: it may never have been synced
 //!        n in a later segment again                        the copy counts
+//!        n missing, nothing behind, but noted (`tail`)     the end is gone: told
 //! ```
 //!
 //! Separate because this is the only place that decides what bytes on a disk are worth.
@@ -31,6 +32,7 @@ use crate::wal::purge::Reclaim;
 use crate::wal::record::{BatchHash, Encoder, Head, Kind};
 use crate::wal::scan::{Found, Scan};
 use crate::wal::segment::{Name, Pool, Segment};
+use crate::wal::tail::{self, Tail};
 use crate::wal::writer::Position;
 use crate::wal::{Options, RecoveryReport};
 
@@ -92,6 +94,7 @@ pub fn recover(vfs: &Arc<dyn Vfs>, dir: &Path, options: &Options) -> Result<Reco
             }
         }
     }
+    let noted = tail::read(&**vfs, dir)?;
     let oldest = oldest_seq(&files)?;
     let mut chain = Chain::new(oldest, options.cache_bytes_max);
     let mut segments = BTreeMap::new();
@@ -113,6 +116,13 @@ pub fn recover(vfs: &Arc<dyn Vfs>, dir: &Path, options: &Options) -> Result<Reco
     }
     let mut report = RecoveryReport::default();
     chain.finish(&mut report)?;
+    if let Some(noted) = noted {
+        let last = segments.last_key_value();
+        let bytes = last.map(|(_, file)| file.len()).transpose()?;
+        let is_short = bytes.is_some_and(|bytes| bytes < noted.segment_bytes);
+        let last = last.map_or(0, |(number, _)| *number);
+        chain.compare(noted, last, is_short, &mut report);
+    }
     quarantine(vfs, dir, options, &mut chain, &mut report)?;
     Ok(Recovered {
         chain,
@@ -149,6 +159,13 @@ fn quarantine(
 ) -> Result<(), Error> {
     let mut damaged: Vec<u64> = chain.new_damage.values().map(|new| new.segment).collect();
     damaged.dedup();
+    let names = vfs.list(dir)?;
+    let is_there = |number: &u64| {
+        let path = Name::Segment(*number).path(dir);
+        let name = path.file_name().unwrap_or_default();
+        names.iter().any(|known| **known == *name)
+    };
+    damaged.retain(is_there);
     if damaged.is_empty() {
         return Ok(());
     }
@@ -240,6 +257,10 @@ pub fn start(
                     scars: chain.scars(),
                 };
                 copy.write(&mut pool, &mut encoder, &mut position, &mut chain)?;
+            }
+            if !is_clean {
+                // What is lost is remembered by now: the log ends here.
+                pool.note_tail(position.seq - 1)?;
             }
             if let Some(segment) = &position.segment {
                 segments.insert(segment.number, Arc::clone(&segment.file));
@@ -587,6 +608,22 @@ impl Chain {
         }
         report.damage_unknown = self.new_damage.values().any(|new| new.unknown);
         Ok(())
+    }
+
+    /// Holds the end that was found against the one that was noted.
+    fn compare(&mut self, noted: Tail, last: u64, is_short: bool, report: &mut RecoveryReport) {
+        let is_gone = noted.seq >= self.next_seq;
+        if !is_gone && !is_short {
+            return;
+        }
+        self.was_cut = true;
+        let seq = noted.seq.max(self.next_seq);
+        self.new_damage.entry(seq).or_insert(NewDamage {
+            segment: last,
+            unknown: true,
+        });
+        report.torn = false;
+        report.damage_unknown = true;
     }
 
     /// What to remember of new damage.

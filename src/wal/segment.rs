@@ -19,6 +19,7 @@ use std::sync::Arc;
 use crate::vfs::{self, File, Vfs};
 use crate::wal::error::Error;
 use crate::wal::page::PAGE;
+use crate::wal::tail::{self, Tail};
 
 /// Segments kept for later use; more are removed.
 const FREE_MAX: usize = 4;
@@ -213,6 +214,18 @@ impl Pool {
         let file = self.vfs.open(&path, vfs::MODE_PRIVATE)?;
         self.ready.push_back(Segment { number, file });
         Ok(())
+    }
+
+    /// Notes that the log has come to this batch.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn note_tail(&self, seq: u64) -> Result<(), Error> {
+        let tail = Tail {
+            seq,
+            segment_bytes: self.bytes,
+        };
+        tail::write(&*self.vfs, &self.dir, tail)
     }
 
     /// The bytes of a segment.

@@ -106,6 +106,8 @@ pub struct Writer {
     reclaim: Reclaim,
     encoder: Encoder,
     slack: u64,
+    /// The segment of which it was noted that something is in it.
+    noted: u64,
 }
 
 /// What one sync covers.
@@ -132,6 +134,7 @@ impl Writer {
             reclaim,
             encoder,
             slack,
+            noted: 0,
         }
     }
 
@@ -358,6 +361,10 @@ impl Writer {
         if !free.is_empty() {
             self.shared.state.lock().no_space = false;
         }
+        if self.noted != segment {
+            self.pool.note_tail(self.position.seq - 1)?;
+            self.noted = segment;
+        }
         Ok(())
     }
 
@@ -435,6 +442,7 @@ impl Writer {
             }
         }
         drop(state);
+        self.pool.note_tail(self.position.seq - 1)?;
         self.encoder.start();
         self.position.directory.push(&mut self.encoder);
         let header = Header {

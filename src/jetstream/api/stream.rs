@@ -17,10 +17,14 @@ use crate::subject::wildcard;
 /// The stream, or the error that there is none.
 ///
 /// # Errors
-/// 10059.
+/// 10059; 10194 if there is one that does not run.
 pub fn find(context: &Context<'_>, name: &str) -> Result<Arc<StreamHandle>, ApiError> {
     let found = context.site.stream(name);
-    found.ok_or_else(|| ApiError::of(&table::STREAM_NOT_FOUND))
+    found.ok_or_else(|| {
+        let account = &context.site.account.name;
+        let down = context.jetstream.why_down(account, name);
+        down.unwrap_or_else(|| ApiError::of(&table::STREAM_NOT_FOUND))
+    })
 }
 
 fn read_config(context: &Context<'_>, name: &str) -> Result<(Config, bool), ApiError> {
@@ -88,6 +92,12 @@ async fn show(
 /// `STREAM.DELETE`
 pub async fn delete(context: &Context<'_>, name: &str) -> Answer {
     context.expect_no_body()?;
+    let account = &context.site.account.name;
+    if context.jetstream.why_down(account, name).is_some() {
+        let jetstream = context.jetstream;
+        jetstream.delete_failed_stream(context.site, name).await?;
+        return Ok(success());
+    }
     let handle = find(context, name)?;
     context
         .jetstream

@@ -21,6 +21,9 @@ use crate::subject::filters::Filters;
 /// The time of nothing.
 const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
 
+/// Sequences of messages that cannot be read are listed up to so many.
+const LOST_SHOWN_MAX: usize = 1024;
+
 /// How much of a stream is shown.
 #[derive(Clone, Debug, Default)]
 pub struct Details {
@@ -64,15 +67,12 @@ pub fn stream(
             if !deleted.is_empty() {
                 state.insert("deleted".to_owned(), deleted.into());
             }
-            let lost = machine.store().lost();
-            if !lost.is_empty() {
-                let msgs: Vec<u64> = lost
-                    .iter()
-                    .flat_map(|(a, b)| a.0..=b.0)
-                    .take(1024)
-                    .collect();
-                state.insert("lost".to_owned(), json!({ "msgs": msgs, "bytes": 0 }));
-            }
+        }
+        let lost = machine.store().lost();
+        if !lost.is_empty() {
+            let all = lost.iter().flat_map(|(a, b)| a.0..=b.0);
+            let msgs: Vec<u64> = all.take(LOST_SHOWN_MAX).collect();
+            state.insert("lost".to_owned(), json!({ "msgs": msgs, "bytes": 0 }));
         }
         // The peers' order: the count of consumers is last.
         let count = state.shift_remove("consumer_count").unwrap_or_default();

@@ -1,0 +1,228 @@
+//! Damage while the server runs, and what a crash leaves between the list of streams and
+//! the streams themselves.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::rot::{Node, checkpoint, config, content, copy, files, publish};
+use crate::jetstream::scrub;
+use crate::wal::GroupId;
+
+fn flip(path: &Path, at: usize) {
+    let mut bytes = fs::read(path).expect("readable");
+    bytes[at] ^= 4;
+    fs::write(path, bytes).expect("written");
+}
+
+fn group_dir(dir: &Path, group: GroupId) -> PathBuf {
+    dir.join("natter/groups").join(group.0.to_string())
+}
+
+fn blocks(dir: &Path, group: GroupId) -> Vec<PathBuf> {
+    let of_group = group_dir(dir, group);
+    let names = files(&of_group).into_iter();
+    let blocks = names.filter(|name| name.to_string_lossy().starts_with("block-"));
+    blocks.map(|name| of_group.join(name)).collect()
+}
+
+/// A node with a stream of some blocks, and the directory.
+async fn node_with_blocks() -> (tempfile::TempDir, Node) {
+    let root = tempfile::tempdir().expect("a directory");
+    let node = Node::open(root.path()).await.expect("starts");
+    let plain = node.create(config("PLAIN", "plain.*")).await.expect("made");
+    publish(&plain, 1..200).await;
+    checkpoint(&plain).await;
+    (root, node)
+}
+
+#[tokio::test]
+async fn rot_under_a_running_stream_is_found_by_who_reads_it() {
+    let (root, node) = node_with_blocks().await;
+    let plain = node.stream("PLAIN").expect("it runs");
+    flip(&blocks(root.path(), plain.group)[2], 3000);
+    assert_eq!(node.problems(), [], "nobody has looked");
+    let found = content(&plain).await;
+    assert_eq!(found.unreadable.len(), 1);
+    assert_eq!(found.messages.len(), 198);
+    plain.read(|_| ()).await.expect("it runs");
+    let problems = node.problems();
+    assert!(
+        problems.len() == 1 && problems[0].stream == "PLAIN",
+        "{problems:?}"
+    );
+    let aside = files(&root.path().join("natter/quarantine"));
+    assert_eq!(aside.len(), 1, "{aside:?}");
+    publish(&plain, 200..210).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn rot_under_a_running_stream_is_found_though_nobody_reads_it() {
+    let (root, node) = node_with_blocks().await;
+    let plain = node.stream("PLAIN").expect("it runs");
+    let jetstream = Arc::downgrade(&node.started.jetstream);
+    let all = blocks(root.path(), plain.group);
+    let round = async || {
+        let read = scrub::round(&jetstream, Duration::ZERO).await;
+        assert_eq!(read, Some(all.len() as u64), "every block once");
+    };
+    round().await;
+    assert_eq!(node.problems(), []);
+    // The block that is still written to is looked at too.
+    for (damaged, at) in [(1, 3000), (all.len() - 1, 100)] {
+        flip(&all[damaged], at);
+        round().await;
+    }
+    let problems = node.problems();
+    assert_eq!(problems.len(), 1);
+    assert!(
+        problems[0].text.starts_with("2 messages cannot be read: 2 block files"),
+        "{problems:?}"
+    );
+    node.stop().await;
+
+    let gone = scrub::round(&std::sync::Weak::new(), Duration::ZERO).await;
+    assert_eq!(gone, None);
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_deleted_stream_goes_at_the_next_start() {
+    let (root, node) = node_with_blocks().await;
+    let group = node.stream("PLAIN").expect("it runs").group;
+    // As if the server had been killed between the two.
+    let meta = node.started.jetstream.meta();
+    meta.remove("$G", "PLAIN").await.expect("noted");
+    let crashed = root.path().join("crashed");
+    copy(&root.path().join("natter"), &crashed.join("natter"));
+    node.stop().await;
+
+    let node = Node::open(&crashed).await.expect("starts");
+    assert_eq!(node.problems(), []);
+    assert!(!group_dir(&crashed, group).exists());
+    assert!(!node.started.wal.groups().contains(&group));
+    let again = node.create(config("PLAIN", "plain.*")).await.expect("made");
+    assert!(again.group > group);
+    assert_eq!(content(&again).await.last_seq, 0);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_group_that_nobody_knows_is_kept_and_its_number_too() {
+    let (root, node) = node_with_blocks().await;
+    let plain = node.stream("PLAIN").expect("it runs");
+    let known = group_dir(root.path(), plain.group);
+    node.stop().await;
+    let unknown = GroupId(77);
+    copy(&known, &group_dir(root.path(), unknown));
+    let before: Vec<Vec<u8>> = files(&known)
+        .iter()
+        .map(|name| fs::read(known.join(name)).expect("readable"))
+        .collect();
+
+    let node = Node::open(root.path()).await.expect("starts");
+    let problems = node.problems();
+    assert!(
+        problems.len() == 1 && problems[0].text.starts_with("group 77 belongs to no stream"),
+        "{problems:?}"
+    );
+    let aside = root.path().join("natter/quarantine/group-77");
+    let after: Vec<Vec<u8>> = files(&aside)
+        .iter()
+        .map(|name| fs::read(aside.join(name)).expect("readable"))
+        .collect();
+    assert_eq!(after, before);
+    let next = node.create(config("NEXT", "next.*")).await.expect("made");
+    assert!(next.group > unknown);
+    assert_eq!(content(&next).await.last_seq, 0);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_crash_between_list_and_stream_loses_no_configuration() {
+    let (root, node) = node_with_blocks().await;
+    let mut wanted = (*node.stream("PLAIN").expect("it runs").config()).clone();
+    wanted.max_msgs = 50;
+    wanted.subjects.push("more".to_owned());
+    let meta = node.started.jetstream.meta();
+    meta.update("$G", wanted.clone()).await.expect("noted");
+    node.stop().await;
+
+    for _ in 0..2 {
+        let node = Node::open(root.path()).await.expect("starts");
+        let plain = node.stream("PLAIN").expect("it runs");
+        assert_eq!(*plain.config(), wanted);
+        assert_eq!(content(&plain).await.messages.len(), 50);
+        let account = &node.site().account;
+        let subscribed = crate::pubsub::internal::publish(account, "more", "", None, b"");
+        assert!(subscribed, "the new subject is subscribed to");
+        node.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_does_not_start_is_neither_replaced_nor_deleted() {
+    let (root, node) = node_with_blocks().await;
+    let group = node.stream("PLAIN").expect("it runs").group;
+    node.stop().await;
+    let dir = group_dir(root.path(), group);
+    for name in files(&dir) {
+        if name.to_string_lossy().starts_with("manifest-") {
+            flip(&dir.join(name), 50);
+        }
+    }
+    let names = files(&dir);
+    for _ in 0..2 {
+        let node = Node::open(root.path()).await.expect("starts");
+        let problems = node.problems();
+        assert!(
+            problems.len() == 1 && problems[0].is_down && problems[0].stream == "PLAIN",
+            "{problems:?}"
+        );
+        // What every client does that begins with making sure of its stream.
+        let refused = node.create(config("PLAIN", "plain.*")).await;
+        assert_eq!(refused.map(|_| ()).unwrap_err().err_code, 10194);
+        let refused = node.create(config("OTHER", "plain.*")).await;
+        assert_eq!(refused.map(|_| ()).unwrap_err().err_code, 10065);
+        assert_eq!(files(&dir), names);
+        node.stop().await;
+    }
+
+    let node = Node::open(root.path()).await.expect("starts");
+    let jetstream = &node.started.jetstream;
+    let deleted = jetstream.delete_failed_stream(&node.site(), "PLAIN").await;
+    deleted.expect("somebody has given it up");
+    assert!(!dir.exists());
+    assert_eq!(node.problems(), []);
+    node.create(config("PLAIN", "plain.*")).await.expect("made");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn an_older_checkpoint_is_no_stand_in_for_one_that_is_gone() {
+    let (root, node) = node_with_blocks().await;
+    let plain = node.stream("PLAIN").expect("it runs");
+    publish(&plain, 200..260).await;
+    checkpoint(&plain).await;
+    let dir = group_dir(root.path(), plain.group);
+    node.stop().await;
+    // The newest manifest goes without a trace: the one before knows nothing of the blocks
+    // since, and the log has let go of what is in them.
+    let manifests = files(&dir).into_iter();
+    let newest = manifests.filter(|name| name.to_string_lossy().starts_with("manifest-"));
+    fs::remove_file(dir.join(newest.max().expect("a manifest"))).expect("removed");
+    let before: Vec<(PathBuf, Vec<u8>)> = files(&dir)
+        .into_iter()
+        .map(|name| (name.clone(), fs::read(dir.join(&name)).expect("readable")))
+        .collect();
+    for _ in 0..2 {
+        let node = Node::open(root.path()).await.expect("starts");
+        assert!(node.stream("PLAIN").is_none());
+        assert!(node.problems()[0].is_down);
+        node.stop().await;
+    }
+    for (name, content) in before {
+        assert_eq!(fs::read(dir.join(&name)).ok(), Some(content), "{}", name.display());
+    }
+}
