@@ -121,8 +121,7 @@ impl FileStore {
     pub(super) fn copy_aside(&mut self, name: &str) -> Result<(), Error> {
         let what = "keep a damaged file";
         let aside = &self.options.quarantine;
-        let dir = self.dir.file_name().unwrap_or_default().to_string_lossy();
-        let target = format!("{dir}-{name}");
+        let target = self.name_aside(name);
         self.vfs.create_dir_all(aside).map_err(disk(what))?;
         let there = self.vfs.list(aside).map_err(disk(what))?;
         if there.contains(&target) {
@@ -134,6 +133,12 @@ impl FileStore {
             .vfs
             .write_atomically(&aside.join(target), &content, vfs::MODE_PRIVATE);
         written.map_err(disk(what))
+    }
+
+    /// What a file is called in the quarantine.
+    pub(super) fn name_aside(&self, name: &str) -> String {
+        let dir = self.dir.file_name().unwrap_or_default().to_string_lossy();
+        format!("{dir}-{name}")
     }
 
     /// Moves a file to the quarantine.

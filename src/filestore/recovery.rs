@@ -194,7 +194,7 @@ impl Opening {
         store.blocks = blocks.into();
         store.find_files(&found);
         store.cut_last_block(is_sure)?;
-        store.look_at_short_files()?;
+        store.look_at_suspects()?;
         store.load_subjects(number, subjects)?;
         let before = earlier.as_ref().map_or(0, |(number, _)| *number);
         store.shared = Arc::new(Shared::new(Progress::recovered(number, before, numbers)));
@@ -220,18 +220,23 @@ impl FileStore {
         Opening::look(vfs, dir, options)?.finish()
     }
 
-    /// Finds out what is lost with files that are not there or end too early.
-    fn look_at_short_files(&mut self) -> Result<(), Error> {
+    /// Finds out what is lost with files that are not there, end too early, or were found
+    /// damaged before: of those there is a copy.
+    fn look_at_suspects(&mut self) -> Result<(), Error> {
+        let aside = match self.vfs.list(&self.options.quarantine) {
+            Ok(names) => names,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(cause) => return Err(disk("list what was kept aside")(cause)),
+        };
         for at in 0..self.blocks.len() {
-            let is_short = match self.blocks[at].is_missing {
-                true => true,
-                false => {
-                    let file = self.file(at)?;
-                    let len = file.len().map_err(disk("look at a block"))?;
-                    len < self.blocks[at].facts.len
-                }
-            };
-            if is_short {
+            let name = self.name_aside(&self.blocks[at].name());
+            let mut is_suspect = self.blocks[at].is_missing || aside.contains(&name);
+            if !is_suspect {
+                let file = self.file(at)?;
+                let len = file.len().map_err(disk("look at a block"))?;
+                is_suspect = len < self.blocks[at].facts.len;
+            }
+            if is_suspect {
                 self.look_through(at)?;
             }
         }

@@ -169,7 +169,13 @@ impl JetStream {
                 Ok(handle) => self.reconcile(&site, &handle, config).await,
                 Err(error) => {
                     let reason = in_full(&error);
-                    tracing::error!(account, stream = name, group = group.0, err = reason, "a stream does not start");
+                    tracing::error!(
+                        account,
+                        stream = name,
+                        group = group.0,
+                        err = reason,
+                        "a stream does not start"
+                    );
                     let failed = Failed { group, reason };
                     self.failed.lock().insert((account, name), failed);
                 }
@@ -193,7 +199,10 @@ impl JetStream {
         let (deleted, unknown): (Vec<_>, Vec<_>) =
             others.into_iter().partition(|id| self.meta.is_deleted(*id));
         for id in deleted {
-            tracing::info!(group = id.0, "the stream was deleted: what is left of it goes");
+            tracing::info!(
+                group = id.0,
+                "the stream was deleted: what is left of it goes"
+            );
             self.streams.forget(id).await;
         }
         for id in &unknown {
@@ -201,7 +210,9 @@ impl JetStream {
                 Ok(aside) => aside.display().to_string(),
                 Err(error) => error.to_string(),
             };
-            self.raise(format!("group {id} belongs to no stream, it is kept: {aside}"));
+            self.raise(format!(
+                "group {id} belongs to no stream, it is kept: {aside}"
+            ));
         }
         if let Some(last) = unknown.last()
             && let Err(error) = self.meta.skip_to_behind(*last).await
@@ -221,7 +232,10 @@ impl JetStream {
             return;
         }
         let stream = &*handle.name;
-        tracing::info!(stream, "the stream takes over the configuration that it is to have");
+        tracing::info!(
+            stream,
+            "the stream takes over the configuration that it is to have"
+        );
         if let Err(error) = self.configure(site, handle, config).await {
             tracing::error!(stream, err = %error, "the stream keeps an older configuration");
         }

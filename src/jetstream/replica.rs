@@ -357,10 +357,7 @@ impl Replica {
             self.look_for_trouble();
         }
         let is_held = self.held_until().is_some_and(|until| now < until);
-        while !is_held
-            && self.in_flight.len() < PROPOSALS_MAX
-            && !self.batch.commands.is_empty()
-        {
+        while !is_held && self.in_flight.len() < PROPOSALS_MAX && !self.batch.commands.is_empty() {
             self.propose(now);
         }
         self.outlet.flush();

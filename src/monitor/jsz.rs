@@ -13,8 +13,8 @@ use super::go_format::{Time, is_zero};
 use super::paging::Page;
 use super::source::Source;
 use super::streams::{
-    AccountStreams, JetStreamConfig, JetStreamLimits, JetStreamSnapshot, Problem, Stats, StreamDetails,
-    Wanted,
+    AccountStreams, JetStreamConfig, JetStreamLimits, JetStreamSnapshot, Problem, Stats,
+    StreamDetails, Wanted,
 };
 
 /// Why there is no answer.

@@ -57,7 +57,9 @@ fn families(source: &dyn Source) -> Vec<proto::MetricFamily> {
     let jetstream = source.jetstream().unwrap_or_default();
     let problems = |is_down: bool| {
         let problems = jetstream.problems.iter();
-        problems.filter(|problem| problem.is_down == is_down).count() as f64
+        problems
+            .filter(|problem| problem.is_down == is_down)
+            .count() as f64
     };
     let mut sites: Vec<&AccountStreams> = jetstream.accounts.iter().collect();
     sites.sort_by_key(|site| Reverse(site.streams.len()));

@@ -73,7 +73,9 @@ pub enum StreamsError {
         cause: wal::error::Error,
     },
     /// There is no log though there are streams.
-    #[error("the write-ahead log is gone: {log} has no segment, but {directory} has streams; nothing was changed, restore it from a copy")]
+    #[error(
+        "the write-ahead log is gone: {log} has no segment, but {directory} has streams; nothing was changed, restore it from a copy"
+    )]
     LogLost {
         /// Where it should be.
         log: PathBuf,
@@ -117,7 +119,9 @@ pub(super) async fn start(
         wal: wal::Options::default(),
         files: filestore::Options::new(PathBuf::new()),
     };
-    start_with(options, identity, accounts, sizes).await.map(Some)
+    start_with(options, identity, accounts, sizes)
+        .await
+        .map(Some)
 }
 
 /// How large files become; tests make them small.
@@ -373,7 +377,10 @@ fn accept_damage(
 /// Whether there is something of streams here.
 fn has_streams(vfs: &dyn Vfs, directory: &Path) -> Result<bool, StreamsError> {
     let names = vfs.list(directory)?;
-    if names.iter().any(|name| name == "meta" || name == "meta.copy") {
+    if names
+        .iter()
+        .any(|name| name == "meta" || name == "meta.copy")
+    {
         return Ok(true);
     }
     if !names.iter().any(|name| name == "groups") {

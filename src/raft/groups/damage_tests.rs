@@ -91,9 +91,11 @@ async fn a_group_whose_log_is_damaged_serves_what_is_whole_and_takes_nothing() {
             let what = format!("{name} at {page}");
             let vfs = written.after_crash(Survival::Everything);
             vfs.flip(&path, page + 100, 3);
+            let disks = IDS.map(|id| (id, ToyDisk::default()));
             let server = Server::open(&vfs);
-            for id in IDS {
-                let group = server.start(id, &ToyDisk::default()).expect("started");
+            for (id, disk) in &disks {
+                let id = *id;
+                let group = server.start(id, disk).expect("started");
                 let applied = total(&group);
                 assert!(prefixes.contains(&applied), "{what}: {applied}");
                 let Some(damage) = group.damage() else {
@@ -121,8 +123,8 @@ async fn a_group_whose_log_is_damaged_serves_what_is_whole_and_takes_nothing() {
 
             let server = Server::open(&vfs);
             assert_eq!(server.report.damaged, [], "{what}");
-            for id in IDS {
-                let group = server.start(id, &ToyDisk::default()).expect("started");
+            for (id, disk) in &disks {
+                let group = server.start(*id, disk).expect("started");
                 assert!(prefixes.contains(&(total(&group) - 1)), "{what}");
             }
             server.stop().await;
@@ -159,7 +161,10 @@ async fn an_end_of_the_log_that_is_gone_is_missed() {
     let written = written().await;
     let names = written.list(DIR.as_ref()).expect("listed");
     let is_used = |name: &&String| !written.pages(&PathBuf::from(DIR).join(name)).is_empty();
-    let mut used = names.iter().filter(|name| name.ends_with(".segment")).filter(is_used);
+    let mut used = names
+        .iter()
+        .filter(|name| name.ends_with(".segment"))
+        .filter(is_used);
     let last = PathBuf::from(DIR).join(used.next_back().expect("a segment"));
     let check = async |vfs: SimVfs, what: &str| {
         for turn in 0..2 {
@@ -213,7 +218,11 @@ async fn a_disk_that_fills_up_refuses_and_goes_on_when_there_is_room() {
     };
     let refused = group.propose(NOW, many()).await;
     assert_eq!(refused, Err(ProposeError::NoSpace));
-    assert_eq!(total(&group), applied, "what was acknowledged, and nothing else");
+    assert_eq!(
+        total(&group),
+        applied,
+        "what was acknowledged, and nothing else"
+    );
     assert!(group.failure().is_none());
 
     vfs.limit(None);

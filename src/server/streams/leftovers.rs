@@ -1,13 +1,20 @@
 //! Damage while the server runs, and what a crash leaves between the list of streams and
 //! the streams themselves.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests stand outside of the seams"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+
 use super::rot::{Node, checkpoint, config, content, copy, files, publish};
 use crate::jetstream::scrub;
+use crate::pubsub::internal;
 use crate::wal::GroupId;
 
 fn flip(path: &Path, at: usize) {
@@ -56,6 +63,10 @@ async fn rot_under_a_running_stream_is_found_by_who_reads_it() {
     assert_eq!(aside.len(), 1, "{aside:?}");
     publish(&plain, 200..210).await;
     node.stop().await;
+
+    let node = Node::open(root.path()).await.expect("starts");
+    assert_eq!(node.problems(), problems, "known before anybody looks");
+    node.stop().await;
 }
 
 #[tokio::test]
@@ -78,7 +89,9 @@ async fn rot_under_a_running_stream_is_found_though_nobody_reads_it() {
     let problems = node.problems();
     assert_eq!(problems.len(), 1);
     assert!(
-        problems[0].text.starts_with("2 messages cannot be read: 2 block files"),
+        problems[0]
+            .text
+            .starts_with("2 messages cannot be read: 2 block files"),
         "{problems:?}"
     );
     node.stop().await;
@@ -124,7 +137,10 @@ async fn a_group_that_nobody_knows_is_kept_and_its_number_too() {
     let node = Node::open(root.path()).await.expect("starts");
     let problems = node.problems();
     assert!(
-        problems.len() == 1 && problems[0].text.starts_with("group 77 belongs to no stream"),
+        problems.len() == 1
+            && problems[0]
+                .text
+                .starts_with("group 77 belongs to no stream"),
         "{problems:?}"
     );
     let aside = root.path().join("natter/quarantine/group-77");
@@ -155,7 +171,7 @@ async fn a_crash_between_list_and_stream_loses_no_configuration() {
         assert_eq!(*plain.config(), wanted);
         assert_eq!(content(&plain).await.messages.len(), 50);
         let account = &node.site().account;
-        let subscribed = crate::pubsub::internal::publish(account, "more", "", None, b"");
+        let subscribed = internal::publish(account, "more", "", None, b"");
         assert!(subscribed, "the new subject is subscribed to");
         node.stop().await;
     }
@@ -169,7 +185,7 @@ async fn a_stream_that_does_not_start_is_neither_replaced_nor_deleted() {
     let dir = group_dir(root.path(), group);
     for name in files(&dir) {
         if name.to_string_lossy().starts_with("manifest-") {
-            flip(&dir.join(name), 50);
+            flip(&dir.join(name), 20);
         }
     }
     let names = files(&dir);
@@ -223,6 +239,140 @@ async fn an_older_checkpoint_is_no_stand_in_for_one_that_is_gone() {
         node.stop().await;
     }
     for (name, content) in before {
-        assert_eq!(fs::read(dir.join(&name)).ok(), Some(content), "{}", name.display());
+        assert_eq!(
+            fs::read(dir.join(&name)).ok(),
+            Some(content),
+            "{}",
+            name.display()
+        );
+    }
+}
+
+/// Sends a request and gives `count` answers as they come, or those up to a status.
+async fn request(node: &Node, subject: &str, body: &str, count: usize) -> Vec<String> {
+    let account = &node.site().account;
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let handler = move |message: &crate::pubsub::message::Message<'_>, _: &mut _| {
+        tell.send(String::from_utf8_lossy(message.body).into_owned())
+            .is_ok()
+    };
+    let inbox = internal::subscribe(account, "inbox", Box::new(handler));
+    assert!(internal::publish(
+        account,
+        subject,
+        "inbox",
+        None,
+        body.as_bytes()
+    ));
+    let mut answers = Vec::new();
+    while answers.len() < count {
+        let answer = told.recv().await.expect("subscribed");
+        if answer.starts_with("NATS/1.0 4") {
+            break;
+        }
+        answers.push(answer);
+    }
+    account.interest.remove(&inbox.expect("a subject"));
+    answers
+}
+
+#[tokio::test]
+async fn consumers_pass_over_what_cannot_be_read() {
+    let (root, node) = node_with_blocks().await;
+    let plain = node.stream("PLAIN").expect("it runs");
+    let mut flipped = 0;
+    for block in blocks(root.path(), plain.group) {
+        let bytes = fs::read(&block).expect("readable");
+        let wanted = b"PLAIN 198 PLAIN";
+        if let Some(at) = bytes.windows(wanted.len()).position(|some| some == wanted) {
+            flip(&block, at);
+            flipped += 1;
+        }
+    }
+    assert_eq!(flipped, 1);
+    // Nobody is given an older message of the subject in its place.
+    for body in [r#"{"seq":198}"#, r#"{"last_by_subj":"plain.3"}"#] {
+        let get = request(&node, "$JS.API.STREAM.MSG.GET.PLAIN", body, 1).await;
+        assert!(get[0].contains("cannot be read"), "{body}: {get:?}");
+    }
+    // Of five subjects, 198 is the last of one.
+    for (name, policy, expected) in [
+        ("ALL", "all", 198),
+        ("LASTS", "last_per_subject", 4),
+        ("ACKED", "all", 198),
+    ] {
+        let ack = if name == "ACKED" { "explicit" } else { "none" };
+        let config = format!(
+            r#"{{"stream_name":"PLAIN","config":{{"durable_name":"{name}","name":"{name}",
+            "deliver_policy":"{policy}","ack_policy":"{ack}","max_ack_pending":1000}}}}"#
+        );
+        let create = format!("$JS.API.CONSUMER.CREATE.PLAIN.{name}");
+        let answer = request(&node, &create, &config, 1).await;
+        assert!(!answer[0].contains("\"error\""), "{answer:?}");
+        let next = format!("$JS.API.CONSUMER.MSG.NEXT.PLAIN.{name}");
+        let wanted = r#"{"batch":300,"no_wait":true}"#;
+        let messages = request(&node, &next, wanted, 300).await;
+        assert_eq!(messages.len(), expected, "{name}: {messages:?}");
+        assert!(messages.last().expect("some").starts_with("PLAIN 199 "));
+        assert!(!messages.iter().any(|text| text.starts_with("PLAIN 198 ")));
+        // What comes later is delivered as ever.
+        let seq = content(&plain).await.last_seq + 1;
+        publish(&plain, seq..seq + 1).await;
+        let messages = request(&node, &next, r#"{"batch":1}"#, 1).await;
+        assert!(
+            messages[0].starts_with(&format!("PLAIN {seq} ")),
+            "{messages:?}"
+        );
+    }
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_loss_of_the_log_is_accepted_by_a_file() {
+    let (root, node) = node_with_blocks().await;
+    let other = node.create(config("FRESH", "fresh.*")).await.expect("made");
+    for seq in 1..50 {
+        publish(&other, seq..seq + 1).await;
+    }
+    let image = root.path().join("killed");
+    copy(&root.path().join("natter"), &image.join("natter"));
+    node.stop().await;
+
+    let wal = image.join("natter/wal");
+    let name = files(&wal)
+        .into_iter()
+        .filter(|name| name.to_string_lossy().ends_with(".segment"))
+        .max_by_key(|name| {
+            let bytes = fs::read(wal.join(name)).expect("readable");
+            bytes.iter().filter(|byte| **byte != 0).count()
+        });
+    let segment = wal.join(name.expect("a segment"));
+    let bytes = fs::read(&segment).expect("readable");
+    let wanted = b"FRESH 25 FRESH";
+    let at = bytes.windows(wanted.len()).position(|some| some == wanted);
+    flip(&segment, at.expect("written"));
+
+    let accept = image.join("natter/accept-damage");
+    fs::write(&accept, b"").expect("written");
+    // What is found only now nobody can have accepted.
+    for start in 0..4 {
+        let node = Node::open(&image).await.expect("starts");
+        let problems = node.problems();
+        let fresh = node.stream("FRESH").expect("it runs");
+        let last = content(&fresh).await.last_seq;
+        if start < 1 {
+            assert!(accept.exists());
+            assert!(
+                problems.len() == 1 && problems[0].stream == "FRESH",
+                "{problems:?}"
+            );
+            assert_eq!(last, 24);
+        } else {
+            assert!(!accept.exists());
+            assert_eq!(problems, []);
+            assert_eq!(last, 23 + start as u64);
+            publish(&fresh, last + 1..last + 2).await;
+        }
+        node.stop().await;
     }
 }

@@ -4,6 +4,10 @@
 //! One directory is filled and copied while it is in use (as after `kill -9`) and after a
 //! good end. Each case damages one file of a fresh copy and starts twice over it: damage
 //! that was seen once must not be forgotten.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests stand outside of the seams"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -72,7 +76,10 @@ impl Node {
 
     pub(super) async fn create(&self, config: Config) -> Result<Arc<StreamHandle>, ApiError> {
         let site = self.site();
-        self.started.jetstream.create_stream(&site, config, false).await
+        self.started
+            .jetstream
+            .create_stream(&site, config, false)
+            .await
     }
 
     pub(super) fn problems(&self) -> Vec<Problem> {
@@ -82,7 +89,9 @@ impl Node {
     /// Whether anything is said to be wrong that may concern this stream.
     fn is_told(&self, stream: &str) -> bool {
         let problems = self.problems();
-        problems.iter().any(|problem| problem.stream.is_empty() || problem.stream == stream)
+        problems
+            .iter()
+            .any(|problem| problem.stream.is_empty() || problem.stream == stream)
     }
 
     pub(super) async fn stop(self) {
@@ -140,7 +149,10 @@ pub(super) fn message(stream: &str, seq: u64) -> Command {
 }
 
 /// Proposes entries of a few commands each.
-pub(super) async fn propose(handle: &StreamHandle, commands: Vec<Command>) -> Vec<Result<(), ProposeError>> {
+pub(super) async fn propose(
+    handle: &StreamHandle,
+    commands: Vec<Command>,
+) -> Vec<Result<(), ProposeError>> {
     let group = handle.read(|replica| replica.group.clone()).await;
     let group = group.expect("it runs");
     let mut results = Vec::new();
@@ -161,7 +173,11 @@ pub(super) async fn publish(handle: &StreamHandle, seqs: Range<u64>) {
 
 pub(super) async fn checkpoint(handle: &StreamHandle) {
     let group = handle.read(|replica| replica.group.clone()).await;
-    group.expect("it runs").checkpoint().await.expect("a checkpoint");
+    group
+        .expect("it runs")
+        .checkpoint()
+        .await
+        .expect("a checkpoint");
 }
 
 /// What a stream holds.
@@ -399,7 +415,10 @@ async fn check_served(node: &Node, truth: &Truth, what: &str, grown: bool) -> Ve
         let Some(handle) = node.stream(name) else {
             let problems = node.problems();
             let is_down = |problem: &Problem| problem.is_down && problem.stream == *name;
-            assert!(problems.iter().any(is_down), "{what}: {name} is missing, {problems:?}");
+            assert!(
+                problems.iter().any(is_down),
+                "{what}: {name} is missing, {problems:?}"
+            );
             verdict = Verdict::Told;
             continue;
         };
@@ -433,10 +452,16 @@ async fn check_served(node: &Node, truth: &Truth, what: &str, grown: bool) -> Ve
         if grown {
             let last = expected.last_seq;
             found.messages.retain(|seq, _| *seq <= last);
-            let missing = expected.messages.keys().filter(|seq| !found.messages.contains_key(seq));
+            let missing = expected
+                .messages
+                .keys()
+                .filter(|seq| !found.messages.contains_key(seq));
             // A key may have been written anew.
             let missing: Vec<_> = missing.collect();
-            assert!(missing.len() <= usize::from(*name == "KV_B"), "{what}: {name} {missing:?}");
+            assert!(
+                missing.len() <= usize::from(*name == "KV_B"),
+                "{what}: {name} {missing:?}"
+            );
         } else {
             assert_eq!(&found, expected, "{what}: {name} is not told of");
         }
@@ -465,10 +490,19 @@ async fn check_writes(node: &Node, truth: &Truth, what: &str) {
 fn check_kept(dir: &Path, file: &Path, damaged: Option<&[u8]>, what: &str) {
     let Some(damaged) = damaged else { return };
     let is_kept = files(dir).iter().any(|path| {
-        let is_candidate = path == file || path.starts_with("natter/quarantine");
-        is_candidate && fs::read(dir.join(path)).expect("readable").starts_with(damaged)
+        if path != file && !path.starts_with("natter/quarantine") {
+            return false;
+        }
+        let found = fs::read(dir.join(path)).expect("readable");
+        // What the log has is cut off the last block before anybody looks at it.
+        let is_cut = !found.is_empty() && damaged.starts_with(&found);
+        found.starts_with(damaged) || is_cut && file.to_string_lossy().contains("block-")
     });
-    assert!(is_kept, "{what}: nobody has the damaged bytes; {:?}", files(dir));
+    assert!(
+        is_kept,
+        "{what}: nobody has the damaged bytes; {:?}",
+        files(dir)
+    );
 }
 
 async fn check(image: &Path, truth: &Truth, file: &Path, damage: Damage) -> Verdict {
@@ -523,7 +557,10 @@ fn chosen(image: &Path) -> Vec<PathBuf> {
     let is_block = |path: &&PathBuf| path.to_string_lossy().contains("block-");
     let mut blocks: BTreeMap<Option<PathBuf>, Vec<PathBuf>> = BTreeMap::new();
     for block in all.iter().filter(is_block) {
-        blocks.entry(of_group(block)).or_default().push(block.clone());
+        blocks
+            .entry(of_group(block))
+            .or_default()
+            .push(block.clone());
     }
     let mut chosen: Vec<PathBuf> = all.iter().filter(|path| !is_block(path)).cloned().collect();
     for blocks in blocks.into_values() {
@@ -543,7 +580,10 @@ async fn check_cases(first: usize, step: usize) -> BTreeMap<String, BTreeMap<Ver
     for image in &images {
         for file in chosen(image) {
             let bytes = fs::read(image.join(&file)).expect("readable");
-            let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
+            let used = bytes
+                .iter()
+                .rposition(|byte| *byte != 0)
+                .map_or(0, |at| at + 1);
             for damage in Damage::all(used as u64, bytes.len() as u64) {
                 cases.push((image, file.clone(), damage));
             }
@@ -579,5 +619,6 @@ async fn damage_in_any_file_is_told_or_made_good() {
 #[tokio::test]
 #[ignore = "all cases: minutes"]
 async fn damage_in_any_file_is_told_or_made_good_in_all_cases() {
-    println!("{:#?}", check_cases(0, 1).await);
+    let verdicts = check_cases(0, 1).await;
+    assert!(verdicts.len() > 5, "{verdicts:?}");
 }

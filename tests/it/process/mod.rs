@@ -5,6 +5,7 @@
 //! protocol lines. Nothing sleeps: every wait is for a condition, with a deadline.
 
 mod command_line;
+mod damage;
 mod files;
 mod lame_duck;
 mod reload;
@@ -37,18 +38,26 @@ impl Process {
     /// Starts a server that logs to `log`, and waits until it listens.
     fn start(config: &str) -> Process {
         let dir = tempfile::tempdir().unwrap();
-        let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
-        fs::write(at("natter.conf"), with_log(dir.path(), config)).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_natter"))
-            .args(["server", "-a", "127.0.0.1", "-p", "-1", "-m", "-1"])
-            .args(["-c", &at("natter.conf"), "-P", &at("pid")])
-            .args(["--ports_file_dir", &at("")])
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let text = with_log(dir.path(), config);
+        fs::write(dir.path().join("natter.conf"), text).unwrap();
+        let child = spawn(dir.path());
         let process = Process { dir, child };
         process.wait_for("log", "Server is ready");
         process
+    }
+
+    /// Kills it as a crash does.
+    fn stop_hard(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it anew in the same directory, after it has ended.
+    fn start_again(&mut self) {
+        let is_ready = |log: &str| log.matches("Server is ready").count();
+        let before = is_ready(&self.read("log"));
+        self.child = spawn(self.dir.path());
+        wait_until("another start", || is_ready(&self.read("log")) > before);
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -153,6 +162,18 @@ impl Process {
                 .eq(expected.iter().copied())
         });
     }
+}
+
+/// The binary with the configuration in its directory.
+fn spawn(dir: &Path) -> Child {
+    let at = |name: &str| dir.join(name).to_str().unwrap().to_owned();
+    Command::new(env!("CARGO_BIN_EXE_natter"))
+        .args(["server", "-a", "127.0.0.1", "-p", "-1", "-m", "-1"])
+        .args(["-c", &at("natter.conf"), "-P", &at("pid")])
+        .args(["--ports_file_dir", &at("")])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
 }
 
 impl Drop for Process {
