@@ -6,6 +6,8 @@
 //! Invariant: a stream that does not run, refuses writes or cannot read a message is in the
 //! list; one that is whole is not.
 
+use super::JetStream;
+use crate::api_error::{ApiError, table};
 use crate::wal::Damage;
 
 /// One thing that is wrong.
@@ -30,6 +32,55 @@ impl Problem {
             text,
             is_down: false,
         }
+    }
+}
+
+impl JetStream {
+    /// Says that something is wrong with the server's files.
+    pub fn raise(&self, alarm: String) {
+        tracing::error!("{alarm}");
+        self.alarms.lock().push(alarm);
+    }
+
+    /// Why a stream does not run, if the meta group knows it and it did not start.
+    pub fn why_down(&self, account: &str, stream: &str) -> Option<ApiError> {
+        let failed = self.failed.lock();
+        let failed = failed.get(&(account.to_owned(), stream.to_owned()))?;
+        Some(ApiError::of(&table::STREAM_OFFLINE_REASON).with("{err}", &failed.reason))
+    }
+
+    /// Everything that is wrong, the server's first.
+    pub fn problems(&self) -> Vec<Problem> {
+        let alarms = self.alarms.lock().clone();
+        let mut problems: Vec<Problem> = alarms.into_iter().map(Problem::of_server).collect();
+        if let Some(damage) = self.meta.damage() {
+            let text = of_log(&damage);
+            problems.push(Problem::of_server(format!("the list of streams: {text}")));
+        }
+        for (account, stream) in self.missing_streams() {
+            let why = self.failed.lock();
+            let why = why.get(&(account.clone(), stream.clone()));
+            problems.push(Problem {
+                text: why.map_or_else(String::new, |failed| failed.reason.clone()),
+                is_down: true,
+                account,
+                stream,
+            });
+        }
+        for site in self.streams.accounts() {
+            for handle in site.streams() {
+                let Some(text) = handle.trouble() else {
+                    continue;
+                };
+                problems.push(Problem {
+                    account: site.account.name.to_string(),
+                    stream: handle.name.to_string(),
+                    text: text.to_string(),
+                    is_down: false,
+                });
+            }
+        }
+        problems
     }
 }
 

@@ -55,8 +55,14 @@ pub enum MetaError {
         what: String,
     },
     /// Its group did not start.
-    #[error("start the meta group")]
-    Group(#[source] StartError),
+    #[error("start the list of streams in {directory}")]
+    Group {
+        /// Where it is.
+        directory: PathBuf,
+        /// Why not.
+        #[source]
+        cause: StartError,
+    },
 }
 
 /// Which streams there are.
@@ -102,7 +108,10 @@ impl Meta {
         let id = GroupId(MetaGroupId::META.0);
         let group = groups.start(id, machine, position, Storage::Disk);
         Ok(Meta {
-            group: group.map_err(MetaError::Group)?,
+            group: group.map_err(|cause| MetaError::Group {
+                directory: directory.to_owned(),
+                cause,
+            })?,
             node: NodeId(node),
         })
     }

@@ -32,6 +32,7 @@ pub mod outlet;
 pub mod replica;
 pub mod republish;
 pub mod scrub;
+pub mod start;
 pub mod status;
 pub mod streams;
 pub mod subjects;
@@ -39,7 +40,7 @@ pub mod subscriptions;
 pub mod timers;
 pub mod usage;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
@@ -49,8 +50,8 @@ use tokio::task::JoinHandle;
 use self::account::AccountStreams;
 use self::advisories::{Action, Advisory};
 use self::handle::StreamHandle;
-use self::health::Problem;
 use self::meta_group::Meta;
+use self::start::Failed;
 use self::streams::Streams;
 use self::subscriptions::{Queue, Request};
 use self::usage::Usage;
@@ -58,7 +59,6 @@ use crate::api_error::{ApiError, table};
 use crate::clock;
 use crate::consumer;
 use crate::entropy::Random;
-use crate::meta::assignment::GroupId as MetaGroupId;
 use crate::nuid::Nuid;
 use crate::pubsub::internal;
 use crate::stream::command::Command;
@@ -66,7 +66,6 @@ use crate::stream::config::{Config, Storage};
 use crate::stream::validate;
 use crate::stream::validate::limits::{Limits, Space};
 use crate::tasks;
-use crate::wal::GroupId;
 
 /// What the server tells JetStream.
 #[derive(Clone, Debug)]
@@ -147,145 +146,6 @@ impl JetStream {
     #[cfg(test)]
     pub fn meta(&self) -> &Meta {
         &self.meta
-    }
-
-    /// Starts every stream that the meta group knows. A stream that cannot be started is
-    /// told and left as it is; how many those are.
-    pub async fn start_streams(&self) -> usize {
-        self.settle_leftovers().await;
-        for (account, assigned) in self.meta.assigned() {
-            let name = assigned.config.name.clone();
-            let Some(site) = self.streams.account(&account) else {
-                tracing::warn!(
-                    account,
-                    stream = name,
-                    "the account of a stream is not configured"
-                );
-                continue;
-            };
-            let group = assigned.group;
-            let config = assigned.config.clone();
-            match self.streams.start(&site, assigned).await {
-                Ok(handle) => self.reconcile(&site, &handle, config).await,
-                Err(error) => {
-                    let reason = in_full(&error);
-                    tracing::error!(
-                        account,
-                        stream = name,
-                        group = group.0,
-                        err = reason,
-                        "a stream does not start"
-                    );
-                    let failed = Failed { group, reason };
-                    self.failed.lock().insert((account, name), failed);
-                }
-            }
-        }
-        self.failed.lock().len()
-    }
-
-    /// Looks after groups that are no stream's. One whose stream was deleted, but for a
-    /// crash in between, goes now. Of any other nobody can say what it is: it is kept aside,
-    /// and its number is not used again.
-    async fn settle_leftovers(&self) {
-        let found = match self.streams.groups_found() {
-            Ok(found) => found,
-            Err(error) => return self.raise(format!("look for groups: {error}")),
-        };
-        let assigned = self.meta.assigned().into_iter();
-        let known: BTreeSet<GroupId> = assigned.map(|(_, assigned)| assigned.group).collect();
-        let others = found.into_iter().filter(|id| !known.contains(id));
-        let others: Vec<GroupId> = others.filter(|id| id.0 > MetaGroupId::META.0).collect();
-        let (deleted, unknown): (Vec<_>, Vec<_>) =
-            others.into_iter().partition(|id| self.meta.is_deleted(*id));
-        for id in deleted {
-            tracing::info!(
-                group = id.0,
-                "the stream was deleted: what is left of it goes"
-            );
-            self.streams.forget(id).await;
-        }
-        for id in &unknown {
-            let aside = match self.streams.set_aside(*id) {
-                Ok(aside) => aside.display().to_string(),
-                Err(error) => error.to_string(),
-            };
-            self.raise(format!(
-                "group {id} belongs to no stream, it is kept: {aside}"
-            ));
-        }
-        if let Some(last) = unknown.last()
-            && let Err(error) = self.meta.skip_to_behind(*last).await
-        {
-            self.raise(format!("keep the numbers of unknown groups: {error}"));
-        }
-    }
-
-    /// A crash may have come between the meta group and the stream's own log.
-    async fn reconcile(
-        &self,
-        site: &Arc<AccountStreams>,
-        handle: &Arc<StreamHandle>,
-        config: Config,
-    ) {
-        if *handle.config() == config {
-            return;
-        }
-        let stream = &*handle.name;
-        tracing::info!(
-            stream,
-            "the stream takes over the configuration that it is to have"
-        );
-        if let Err(error) = self.configure(site, handle, config).await {
-            tracing::error!(stream, err = %error, "the stream keeps an older configuration");
-        }
-    }
-
-    /// Says that something is wrong with the server's files.
-    pub fn raise(&self, alarm: String) {
-        tracing::error!("{alarm}");
-        self.alarms.lock().push(alarm);
-    }
-
-    /// Why a stream does not run, if the meta group knows it and it did not start.
-    pub fn why_down(&self, account: &str, stream: &str) -> Option<ApiError> {
-        let failed = self.failed.lock();
-        let failed = failed.get(&(account.to_owned(), stream.to_owned()))?;
-        Some(ApiError::of(&table::STREAM_OFFLINE_REASON).with("{err}", &failed.reason))
-    }
-
-    /// Everything that is wrong, the server's first.
-    pub fn problems(&self) -> Vec<Problem> {
-        let alarms = self.alarms.lock().clone();
-        let mut problems: Vec<Problem> = alarms.into_iter().map(Problem::of_server).collect();
-        if let Some(damage) = self.meta.damage() {
-            let text = health::of_log(&damage);
-            problems.push(Problem::of_server(format!("the list of streams: {text}")));
-        }
-        for (account, stream) in self.missing_streams() {
-            let why = self.failed.lock();
-            let why = why.get(&(account.clone(), stream.clone()));
-            problems.push(Problem {
-                text: why.map_or_else(String::new, |failed| failed.reason.clone()),
-                is_down: true,
-                account,
-                stream,
-            });
-        }
-        for site in self.streams.accounts() {
-            for handle in site.streams() {
-                let Some(text) = handle.trouble() else {
-                    continue;
-                };
-                problems.push(Problem {
-                    account: site.account.name.to_string(),
-                    stream: handle.name.to_string(),
-                    text: text.to_string(),
-                    is_down: false,
-                });
-            }
-        }
-        problems
     }
 
     /// Account and name of the streams that the meta group knows and that do not run.
@@ -530,24 +390,6 @@ impl JetStream {
         self.streams.end(site, handle, true).await;
         Ok(())
     }
-}
-
-/// A stream that did not start.
-struct Failed {
-    group: GroupId,
-    reason: String,
-}
-
-/// An error with all its causes.
-fn in_full(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 fn tell(handle: &StreamHandle, action: Action) {

@@ -120,8 +120,10 @@ pub struct Replica {
     is_ticking: bool,
     /// Why nothing is stored at present, by the limits of account and server.
     full: Option<ApiError>,
-    /// Why the last proposal was refused, and until when the next one waits.
-    refused: Option<(ProposeError, Timestamp)>,
+    /// Why the last proposal was refused.
+    refused: Option<ProposeError>,
+    /// Until when the next one waits.
+    held: Option<Timestamp>,
     /// What the store said last of what it cannot read.
     damage: Damage,
     stopping: bool,
@@ -179,6 +181,7 @@ impl Replica {
             is_ticking: false,
             full: None,
             refused: None,
+            held: None,
             damage: Damage::default(),
             handle,
             group,
@@ -268,8 +271,7 @@ impl Replica {
     /// Until when commands wait, if any do: the log refused the last ones, and whoever
     /// proposes by himself (consumers, time) would do so again at once, for ever.
     pub fn held_until(&self) -> Option<Timestamp> {
-        let (_, until) = self.refused?;
-        (!self.batch.commands.is_empty()).then_some(until)
+        self.held.filter(|_| !self.batch.commands.is_empty())
     }
 
     /// A tick is under way.
@@ -356,8 +358,11 @@ impl Replica {
         if self.group.with(|machine| machine.store().damage()) != self.damage {
             self.look_for_trouble();
         }
-        let is_held = self.held_until().is_some_and(|until| now < until);
-        while !is_held && self.in_flight.len() < PROPOSALS_MAX && !self.batch.commands.is_empty() {
+        self.held = self.held.filter(|until| now < *until);
+        while self.held.is_none()
+            && self.in_flight.len() < PROPOSALS_MAX
+            && !self.batch.commands.is_empty()
+        {
             self.propose(now);
         }
         self.outlet.flush();
@@ -388,11 +393,12 @@ impl Replica {
                 }
             }
             Err(error) => {
-                if self.refused.map(|(before, _)| before) != Some(error) {
+                if self.refused != Some(error) {
                     tracing::warn!(stream = &*self.handle.name, err = %error, "not committed");
                 }
                 let until = clock::now().unix_nanos().saturating_add(REFUSED_WAIT_NS);
-                self.refused = Some((error, Timestamp::from_unix_nanos(until)));
+                self.refused = Some(error);
+                self.held = Some(Timestamp::from_unix_nanos(until));
                 for waiter in waiters {
                     self.settle(waiter, Err(error));
                 }

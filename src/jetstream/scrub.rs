@@ -4,8 +4,9 @@
 //! block, and reads on a thread that may block. The stream itself says which block is next,
 //! and hears what was found; a stream at rest costs nothing between its blocks.
 //!
-//! Invariants: one block is read at a time; a round takes [`ROUND`], or longer if the disk
-//! is so full that blocks would follow one another faster than [`PAUSE_MIN`].
+//! Invariants: one block is read at a time; a round takes about [`ROUND`] (how many blocks
+//! there are is guessed from the messages in them), or longer if the disk is so full that
+//! blocks would follow one another faster than [`PAUSE_MIN`].
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -21,6 +22,8 @@ use crate::tasks;
 
 /// In this time every block is read once.
 pub const ROUND: Duration = Duration::from_secs(3 * 24 * 3600);
+/// The bytes of a block, about.
+const BLOCK_BYTES: u64 = 8 << 20;
 /// The shortest time between two blocks.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// The longest: also a server without streams looks whether there are any.
@@ -28,30 +31,42 @@ const PAUSE_MAX: Duration = Duration::from_secs(3600);
 
 /// Goes round until JetStream has gone.
 pub async fn run(jetstream: Weak<JetStream>) {
-    let mut pause = PAUSE_MAX;
     loop {
-        tokio::time::sleep(pause).await;
-        let Some(blocks) = round(&jetstream, pause).await else {
-            return;
+        let pause = match jetstream.upgrade() {
+            Some(jetstream) => pause_between(&streams_of(&jetstream)),
+            None => return,
         };
-        let share = ROUND / u32::try_from(blocks.max(1)).unwrap_or(u32::MAX);
-        pause = share.clamp(PAUSE_MIN, PAUSE_MAX);
+        tokio::time::sleep(pause).await;
+        if round(&jetstream, pause).await.is_none() {
+            return;
+        }
     }
+}
+
+fn streams_of(jetstream: &JetStream) -> Vec<Arc<StreamHandle>> {
+    let sites = jetstream.streams.accounts();
+    let streams = sites.iter().flat_map(|site| site.streams());
+    let on_disk = |handle: &Arc<StreamHandle>| handle.config().storage == Storage::File;
+    streams.filter(on_disk).collect()
+}
+
+/// The time between two blocks of these streams.
+fn pause_between(streams: &[Arc<StreamHandle>]) -> Duration {
+    let blocks = |handle: &Arc<StreamHandle>| handle.usage().1 / BLOCK_BYTES + 1;
+    share_of_round(streams.iter().map(blocks).sum())
+}
+
+fn share_of_round(blocks: u64) -> Duration {
+    let share = ROUND / u32::try_from(blocks.max(1)).unwrap_or(u32::MAX);
+    share.clamp(PAUSE_MIN, PAUSE_MAX)
 }
 
 /// Reads every block of every stream once, with pauses; how many there were. None if
 /// JetStream has gone.
 pub async fn round(jetstream: &Weak<JetStream>, pause: Duration) -> Option<u64> {
-    let handles: Vec<Arc<StreamHandle>> = {
-        let jetstream = jetstream.upgrade()?;
-        let sites = jetstream.streams.accounts();
-        sites.iter().flat_map(|site| site.streams()).collect()
-    };
+    let handles = streams_of(&*jetstream.upgrade()?);
     let mut blocks = 0;
     for handle in handles {
-        if handle.config().storage != Storage::File {
-            continue;
-        }
         // A stream that stopped, or whose disk refuses, says so elsewhere.
         while let Ok(true) = one(&handle).await {
             blocks += 1;
@@ -108,4 +123,17 @@ async fn read(check: Box<dyn Check>) -> Result<Checked, Error> {
 fn refused(handle: &StreamHandle, error: &Error) -> Result<bool, ()> {
     tracing::error!(stream = &*handle.name, err = %error, "blocks cannot be read");
     Err(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_takes_three_days_within_bounds() {
+        for (blocks, seconds) in [(0, 3600.0), (1, 3600.0), (2592, 100.0), (100_000_000, 0.1)] {
+            let pause = share_of_round(blocks).as_secs_f64();
+            assert!((pause - seconds).abs() < 1e-6, "{blocks}: {pause}");
+        }
+    }
 }

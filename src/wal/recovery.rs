@@ -109,6 +109,8 @@ pub fn recover(vfs: &Arc<dyn Vfs>, dir: &Path, options: &Options) -> Result<Reco
         }
         if is_used {
             segments.insert(number, file);
+        } else if noted.is_some_and(|noted| file.len().is_ok_and(|len| len < noted.segment_bytes)) {
+            // Cut off: whatever is left of it stays as it is.
         } else {
             vfs.rename(&path, &Name::Free(number).path(dir))?;
             free.push(number);

@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::raft::error::ProposeError;
 use crate::raft::toy::{Command, Toy, ToyDisk};
 use crate::vfs::sim::{SimVfs, Survival};
-use crate::vfs::{self, File as _, Vfs as _};
+use crate::vfs::{self, Vfs as _};
 use crate::wal;
 
 const NODE: u64 = 7;

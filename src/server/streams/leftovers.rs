@@ -296,15 +296,17 @@ async fn consumers_pass_over_what_cannot_be_read() {
         assert!(get[0].contains("cannot be read"), "{body}: {get:?}");
     }
     // Of five subjects, 198 is the last of one.
-    for (name, policy, expected) in [
-        ("ALL", "all", 198),
-        ("LASTS", "last_per_subject", 4),
-        ("ACKED", "all", 198),
+    for (name, policy) in [
+        ("ALL", "all"),
+        ("LASTS", "last_per_subject"),
+        ("ACKED", "all"),
     ] {
+        let last = content(&plain).await.last_seq;
+        let expected = if name == "LASTS" { 4 } else { last - 1 };
         let ack = if name == "ACKED" { "explicit" } else { "none" };
         let config = format!(
             r#"{{"stream_name":"PLAIN","config":{{"durable_name":"{name}","name":"{name}",
-            "deliver_policy":"{policy}","ack_policy":"{ack}","max_ack_pending":1000}}}}"#
+            "deliver_policy":"{policy}","filter_subject":"plain.*","ack_policy":"{ack}","max_ack_pending":1000}}}}"#
         );
         let create = format!("$JS.API.CONSUMER.CREATE.PLAIN.{name}");
         let answer = request(&node, &create, &config, 1).await;
@@ -312,8 +314,9 @@ async fn consumers_pass_over_what_cannot_be_read() {
         let next = format!("$JS.API.CONSUMER.MSG.NEXT.PLAIN.{name}");
         let wanted = r#"{"batch":300,"no_wait":true}"#;
         let messages = request(&node, &next, wanted, 300).await;
-        assert_eq!(messages.len(), expected, "{name}: {messages:?}");
-        assert!(messages.last().expect("some").starts_with("PLAIN 199 "));
+        assert_eq!(messages.len() as u64, expected, "{name}: {messages:?}");
+        let at_last = format!("PLAIN {last} ");
+        assert!(messages.last().expect("some").starts_with(&at_last));
         assert!(!messages.iter().any(|text| text.starts_with("PLAIN 198 ")));
         // What comes later is delivered as ever.
         let seq = content(&plain).await.last_seq + 1;
@@ -339,18 +342,17 @@ async fn a_loss_of_the_log_is_accepted_by_a_file() {
     node.stop().await;
 
     let wal = image.join("natter/wal");
-    let name = files(&wal)
-        .into_iter()
-        .filter(|name| name.to_string_lossy().ends_with(".segment"))
-        .max_by_key(|name| {
-            let bytes = fs::read(wal.join(name)).expect("readable");
-            bytes.iter().filter(|byte| **byte != 0).count()
-        });
-    let segment = wal.join(name.expect("a segment"));
-    let bytes = fs::read(&segment).expect("readable");
-    let wanted = b"FRESH 25 FRESH";
-    let at = bytes.windows(wanted.len()).position(|some| some == wanted);
-    flip(&segment, at.expect("written"));
+    let mut flipped = 0;
+    for name in files(&wal) {
+        let bytes = fs::read(wal.join(&name)).expect("readable");
+        let wanted = b"FRESH 25 FRESH";
+        if let Some(at) = bytes.windows(wanted.len()).position(|some| some == wanted) {
+            flip(&wal.join(&name), at);
+            flipped += 1;
+        }
+    }
+    // Perhaps it was written anew since.
+    assert!(flipped > 0);
 
     let accept = image.join("natter/accept-damage");
     fs::write(&accept, b"").expect("written");
