@@ -98,6 +98,7 @@ pub fn recover(vfs: &Arc<dyn Vfs>, dir: &Path, options: &Options) -> Result<Reco
     let oldest = oldest_seq(&files)?;
     let mut chain = Chain::new(oldest, options.cache_bytes_max);
     let mut segments = BTreeMap::new();
+    let mut unused = Vec::new();
     for (number, (path, file)) in files {
         let mut is_used = false;
         let mut scan = Scan::new(number, &*file, &path, chain.last_seq())?;
@@ -109,23 +110,34 @@ pub fn recover(vfs: &Arc<dyn Vfs>, dir: &Path, options: &Options) -> Result<Reco
         }
         if is_used {
             segments.insert(number, file);
-        } else if noted.is_some_and(|noted| file.len().is_ok_and(|len| len < noted.segment_bytes)) {
-            // Cut off: whatever is left of it stays as it is.
         } else {
-            vfs.rename(&path, &Name::Free(number).path(dir))?;
-            free.push(number);
+            unused.push((number, path, file));
         }
     }
     let mut report = RecoveryReport::default();
     chain.finish(&mut report)?;
+    let mut suspects = Vec::new();
     if let Some(noted) = noted {
         let last = segments.last_key_value();
         let bytes = last.map(|(_, file)| file.len()).transpose()?;
         let is_short = bytes.is_some_and(|bytes| bytes < noted.segment_bytes);
         let last = last.map_or(0, |(number, _)| *number);
-        chain.compare(noted, last, is_short, &mut report);
+        if chain.compare(noted, last, is_short, &mut report) {
+            // What is gone may have been in one of those that seem to hold nothing.
+            for (number, _, file) in &unused {
+                if !is_blank(&**file)? {
+                    suspects.push(*number);
+                }
+            }
+        }
     }
-    quarantine(vfs, dir, options, &mut chain, &mut report)?;
+    quarantine(vfs, dir, options, &mut chain, &mut report, suspects)?;
+    for (number, path, _) in unused {
+        if !chain.kept.contains(&number) {
+            vfs.rename(&path, &Name::Free(number).path(dir))?;
+            free.push(number);
+        }
+    }
     Ok(Recovered {
         chain,
         segments,
@@ -158,9 +170,11 @@ fn quarantine(
     options: &Options,
     chain: &mut Chain,
     report: &mut RecoveryReport,
+    suspects: Vec<u64>,
 ) -> Result<(), Error> {
     let mut damaged: Vec<u64> = chain.new_damage.values().map(|new| new.segment).collect();
     damaged.dedup();
+    damaged.extend(suspects);
     let names = vfs.list(dir)?;
     let is_there = |number: &u64| {
         let path = Name::Segment(*number).path(dir);
@@ -187,6 +201,22 @@ fn quarantine(
     }
     vfs.sync_dir(&aside)?;
     Ok(())
+}
+
+/// Whether a file holds nothing but zeros.
+fn is_blank(file: &dyn File) -> Result<bool, vfs::Error> {
+    let mut buffer = vec![0; COPY_BYTES];
+    let mut at = 0;
+    loop {
+        let read = file.read_at(at, &mut buffer)?;
+        if buffer[..read].iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+        if read == 0 {
+            return Ok(true);
+        }
+        at += read as u64;
+    }
 }
 
 fn copy(vfs: &dyn Vfs, from: &Path, to: &Path) -> Result<(), vfs::Error> {
@@ -612,11 +642,17 @@ impl Chain {
         Ok(())
     }
 
-    /// Holds the end that was found against the one that was noted.
-    fn compare(&mut self, noted: Tail, last: u64, is_short: bool, report: &mut RecoveryReport) {
-        let is_gone = noted.seq >= self.next_seq;
-        if !is_gone && !is_short {
-            return;
+    /// Holds the end that was found against the one that was noted; whether something is
+    /// gone.
+    fn compare(
+        &mut self,
+        noted: Tail,
+        last: u64,
+        is_short: bool,
+        report: &mut RecoveryReport,
+    ) -> bool {
+        if noted.seq < self.next_seq && !is_short {
+            return false;
         }
         self.was_cut = true;
         let seq = noted.seq.max(self.next_seq);
@@ -626,6 +662,7 @@ impl Chain {
         });
         report.torn = false;
         report.damage_unknown = true;
+        true
     }
 
     /// What to remember of new damage.
