@@ -116,18 +116,19 @@ pub fn recover(vfs: &Arc<dyn Vfs>, dir: &Path, options: &Options) -> Result<Reco
     }
     let mut report = RecoveryReport::default();
     chain.finish(&mut report)?;
-    let mut suspects = Vec::new();
     if let Some(noted) = noted {
         let last = segments.last_key_value();
         let bytes = last.map(|(_, file)| file.len()).transpose()?;
         let is_short = bytes.is_some_and(|bytes| bytes < noted.segment_bytes);
         let last = last.map_or(0, |(number, _)| *number);
-        if chain.compare(noted, last, is_short, &mut report) {
-            // What is gone may have been in one of those that seem to hold nothing.
-            for (number, _, file) in &unused {
-                if !is_blank(&**file)? {
-                    suspects.push(*number);
-                }
+        chain.compare(noted, last, is_short, &mut report);
+    }
+    let mut suspects = Vec::new();
+    if !chain.new_damage.is_empty() {
+        // What is gone may have been in one of those that seem to hold nothing.
+        for (number, _, file) in &unused {
+            if !is_blank(&**file)? {
+                suspects.push(*number);
             }
         }
     }
@@ -642,17 +643,10 @@ impl Chain {
         Ok(())
     }
 
-    /// Holds the end that was found against the one that was noted; whether something is
-    /// gone.
-    fn compare(
-        &mut self,
-        noted: Tail,
-        last: u64,
-        is_short: bool,
-        report: &mut RecoveryReport,
-    ) -> bool {
+    /// Holds the end that was found against the one that was noted.
+    fn compare(&mut self, noted: Tail, last: u64, is_short: bool, report: &mut RecoveryReport) {
         if noted.seq < self.next_seq && !is_short {
-            return false;
+            return;
         }
         self.was_cut = true;
         let seq = noted.seq.max(self.next_seq);
@@ -662,7 +656,6 @@ impl Chain {
         });
         report.torn = false;
         report.damage_unknown = true;
-        true
     }
 
     /// What to remember of new damage.
