@@ -347,7 +347,6 @@ impl Replica {
         super::delivery::begin(self, now);
         super::origin::begin(self, now);
         self.refresh();
-        self.look_for_trouble();
         self.turn(now);
     }
 

@@ -142,12 +142,14 @@ impl Streams {
         let config = Arc::new(group.with(|machine| machine.config().clone()));
         let handle = Arc::new(StreamHandle::new(id, created, config, self.options.mailbox));
         let seed = self.random.lock().next_u64();
-        let replica = Replica::new(
+        let mut replica = Replica::new(
             Arc::clone(site),
             Arc::clone(&handle),
             group.clone(),
             Random::seeded(seed),
         );
+        // Known before anybody can ask.
+        replica.look_for_trouble();
         let task = group.place().spawn(replica.run());
         site.insert(&handle);
         let subscriptions = ingest::subscriptions(&handle, &site.account);
