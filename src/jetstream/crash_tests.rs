@@ -61,7 +61,12 @@ impl<'a> Back<'a> {
             "{report:?}"
         );
         let running = world.site.streams().into_iter().map(|handle| handle.group);
-        let stored = world.jetstream.streams.stored().into_iter();
+        let stored = world
+            .jetstream
+            .streams
+            .groups_found()
+            .expect("a list")
+            .into_iter();
         let mut stored = stored.filter(|group| *group != world::META);
         assert!(
             stored.all(|group| running.clone().any(|other| other == group)),

@@ -25,7 +25,8 @@ use super::{delivery, ingest};
 use crate::clock::{self, Timestamp};
 use crate::consumer::dispatch::Closed;
 use crate::entropy::Random;
-use crate::filestore::{self, FileStore};
+use crate::filestore;
+use crate::filestore::recovery::Opening;
 use crate::pubsub::subscription::Subscription;
 use crate::raft::error::StartError as GroupError;
 use crate::raft::groups::{Groups, Storage as LogStorage};
@@ -34,7 +35,7 @@ use crate::state_machine::{DecodeError, MachineError};
 use crate::store::memory::MemoryStore;
 use crate::stream::config::{Config, Storage};
 use crate::stream::machine::Machine;
-use crate::vfs::Vfs;
+use crate::vfs::{self, Vfs};
 use crate::wal::GroupId;
 
 /// What streams are told by the server.
@@ -161,12 +162,14 @@ impl Streams {
         });
         let handle = Arc::new(StreamHandle::new(id, created, config, self.options.mailbox));
         let seed = self.random.lock().next_u64();
-        let replica = Replica::new(
+        let mut replica = Replica::new(
             Arc::clone(site),
             Arc::clone(&handle),
             group.clone(),
             Random::seeded(seed),
         );
+        // Known before anybody can ask.
+        replica.look_for_trouble();
         let task = group.place().spawn(Box::new(replica).run());
         site.insert(&handle);
         let subscriptions = ingest::subscriptions(&handle, &site.account);
@@ -193,8 +196,16 @@ impl Streams {
             return Ok((machine, None, LogStorage::Memory));
         }
         let options = self.options.files.clone();
-        let opened = FileStore::open(Arc::clone(&self.vfs), self.files(id), options);
-        let (store, restored) = opened.map_err(StartError::Store)?;
+        let opening = Opening::look(Arc::clone(&self.vfs), self.files(id), options);
+        let mut opening = opening.map_err(StartError::Store)?;
+        let position = opening.state().map(Machine::position_in).transpose();
+        let position = position.map_err(StartError::Checkpoint)?;
+        // Before anything is cut or removed because the log has it.
+        let lost = self.groups.check(id, position, opening.has_blocks());
+        if lost.map_err(StartError::Group)?.is_some() {
+            opening.keep_all();
+        }
+        let (store, restored) = opening.finish().map_err(StartError::Store)?;
         let Some(restored) = restored else {
             let machine = Machine::new(config, Box::new(store), created)?;
             return Ok((machine, None, LogStorage::Disk));
@@ -250,26 +261,58 @@ impl Streams {
         site.add_usage(in_memory, bytes.cast_signed().wrapping_neg());
         site.remove(&handle.name);
         if forget {
-            self.clear(handle.group).await;
+            self.forget(handle.group).await;
         }
     }
 
-    /// The groups of which something is stored here, in the log or in files.
-    pub fn stored(&self) -> BTreeSet<GroupId> {
-        let names = self.vfs.list(&self.options.directory.join("groups"));
-        // Without a stream in files there is no directory.
-        let names = names.unwrap_or_default().into_iter();
-        let in_files = names.filter_map(|name| name.parse().ok().map(GroupId));
-        self.groups.stored().into_iter().chain(in_files).collect()
+    /// The groups of which there is something here: log entries or files.
+    ///
+    /// # Errors
+    /// When the directory cannot be listed.
+    pub fn groups_found(&self) -> Result<BTreeSet<GroupId>, vfs::Error> {
+        let mut found: BTreeSet<GroupId> = self.groups.in_log().into_iter().collect();
+        let names = match self.vfs.list(&self.options.directory.join("groups")) {
+            Ok(names) => names,
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let ids = names.iter().filter_map(|name| {
+            let id = name.parse().ok().map(GroupId)?;
+            (id.0.to_string() == *name).then_some(id)
+        });
+        found.extend(ids);
+        Ok(found)
     }
 
-    /// Removes what is stored of a stream that the meta group has forgotten. What a crash
-    /// leaves of it goes at the next start.
-    pub async fn clear(&self, id: GroupId) {
+    /// Forgets log and files of a group whose stream was deleted.
+    pub async fn forget(&self, id: GroupId) {
         if let Err(error) = self.groups.drop_group(id).await {
             tracing::error!(group = id.0, err = %error, "forget a stream's log");
         }
-        self.remove_files(id);
+        if self.has_files(id) {
+            self.remove_files(id);
+        }
+    }
+
+    /// Moves the files of a group that nobody knows out of the way. Its log stays: nobody
+    /// else has what is in it.
+    ///
+    /// # Errors
+    /// When the disk refuses; the files stay where they are.
+    pub fn set_aside(&self, id: GroupId) -> Result<PathBuf, vfs::Error> {
+        let aside = &self.options.files.quarantine;
+        let target = aside.join(format!("group-{id}"));
+        if self.has_files(id) {
+            self.vfs.create_dir_all(aside)?;
+            self.vfs.rename(&self.files(id), &target)?;
+            self.vfs.sync_dir(aside)?;
+            self.vfs.sync_dir(&self.options.directory.join("groups"))?;
+        }
+        Ok(target)
+    }
+
+    fn has_files(&self, id: GroupId) -> bool {
+        self.vfs.list(&self.files(id)).is_ok()
     }
 
     /// Removes the files of a group that the meta group has forgotten.

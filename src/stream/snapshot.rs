@@ -51,6 +51,15 @@ impl Machine {
         .encode_to_vec()
     }
 
+    /// The position of the checkpoint that kept this state.
+    ///
+    /// # Errors
+    /// When the bytes are no such state.
+    pub fn position_in(state: &[u8]) -> Result<Bytes, DecodeError> {
+        let state = pb::State::decode(state).map_err(no_message)?;
+        Ok(Bytes::copy_from_slice(&state.position))
+    }
+
     /// A machine in the state that a checkpoint kept, over the messages of that checkpoint;
     /// and the position of the checkpoint.
     ///

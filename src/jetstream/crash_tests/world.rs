@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use crate::entropy::Random;
 use crate::filestore;
 use crate::jetstream::account::{AccountStreams, Server};
+use crate::jetstream::entrance;
 use crate::jetstream::handle::StreamHandle;
 use crate::jetstream::mailbox::Limits;
 use crate::jetstream::meta_group::Meta;
@@ -106,14 +107,17 @@ impl World {
                 server_name: "test".to_owned(),
                 version: "2.15.1",
                 strict: true,
-                requests_max: 100,
+                requests: entrance::Limits {
+                    requests_max: 100,
+                    infos_max: 100,
+                },
                 store_dir: DIR.to_owned(),
                 limits,
             },
             streams,
             meta,
         );
-        let (queue, requests) = jetstream.answer_requests();
+        let (queue, requests) = jetstream.answer_requests(None);
         let account = Account::new("A");
         let server = Server {
             usage: Arc::clone(&jetstream.usage),
