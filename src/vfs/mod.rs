@@ -63,9 +63,7 @@ pub trait Vfs: Send + Sync {
     /// As [`Vfs::open`], for a file that is mostly written, in whole pages of 4 KiB, and
     /// synced after each write: these go past the system's memory where the disk can do
     /// that, which makes the sync shorter and leaves that memory to what is read.
-    fn open_direct(&self, path: &Path, mode: u32) -> Result<Arc<dyn File>, Error> {
-        self.open(path, mode)
-    }
+    fn open_direct(&self, path: &Path, mode: u32) -> Result<Arc<dyn File>, Error>;
 
     /// Waits until the names in the directory are on the disk: files made, renamed and
     /// removed in it before.

@@ -46,6 +46,12 @@ fn tell<T>(watch: &dyn Watch, done: Result<T, Error>) -> Result<T, Error> {
 }
 
 impl Watched {
+    fn watched(&self, opened: Result<Arc<dyn File>, Error>) -> Result<Arc<dyn File>, Error> {
+        let below = self.tell(opened)?;
+        let watch = Arc::clone(&self.watch);
+        Ok(Arc::new(WatchedFile { below, watch }))
+    }
+
     fn tell<T>(&self, done: Result<T, Error>) -> Result<T, Error> {
         tell(&*self.watch, done)
     }
@@ -85,9 +91,11 @@ impl Vfs for Watched {
     }
 
     fn open(&self, path: &Path, mode: u32) -> Result<Arc<dyn File>, Error> {
-        let below = self.tell(self.below.open(path, mode))?;
-        let watch = Arc::clone(&self.watch);
-        Ok(Arc::new(WatchedFile { below, watch }))
+        self.watched(self.below.open(path, mode))
+    }
+
+    fn open_direct(&self, path: &Path, mode: u32) -> Result<Arc<dyn File>, Error> {
+        self.watched(self.below.open_direct(path, mode))
     }
 
     fn sync_dir(&self, path: &Path) -> Result<(), Error> {

@@ -242,6 +242,9 @@ impl Vfs for FullDisk {
     fn open(&self, path: &Path, _: u32) -> Result<Arc<dyn vfs::File>, Error> {
         Err(full(path))
     }
+    fn open_direct(&self, path: &Path, _: u32) -> Result<Arc<dyn vfs::File>, Error> {
+        Err(full(path))
+    }
     fn sync_dir(&self, path: &Path) -> Result<(), Error> {
         Err(full(path))
     }
