@@ -10,7 +10,7 @@ OUT     ?= dist/natter
 IMAGE   ?= natter:latest
 ARGS    ?=
 
-.PHONY: help run test compat bench soak kills static image fmt lint docs
+.PHONY: help run test crash compat bench soak kills static image fmt lint docs
 
 help:            ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -20,6 +20,9 @@ run:             ## a server on port 4222, monitoring on 8222, data in ./data (A
 
 test:            ## every check of behaviour; the last line counts parts
 	tests/run
+
+crash:           ## power cuts at every point of a scripted life, with all that may survive
+	NATTER_ALL_CRASHES=1 $(CARGO) test --locked --lib crash_tests -- --nocapture
 
 compat:          ## foreign clients and golden transcripts only
 	python3 tests/compat/run.py $(ARGS)

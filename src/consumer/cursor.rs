@@ -99,7 +99,8 @@ impl Cursor {
         }
         let state = store.state();
         let from = self.next.max(state.first_seq);
-        if filters.is_all() && state.deleted() == 0 {
+        // What cannot be read is passed over by who reads, so by the cursor too.
+        if filters.is_all() && state.deleted() == 0 && store.damage().lost == 0 {
             return Ok((from <= state.last_seq).then_some(from));
         }
         store.next(from, filters)

@@ -163,7 +163,8 @@ struct UnderWay {
     /// The slot of the pull request; none for push.
     pull: Option<usize>,
     size: u64,
-    message: Message,
+    /// None if it cannot be read: the cursor passes over it, and nobody gets it.
+    message: Option<Message>,
 }
 
 /// Why no more is proposed for now.

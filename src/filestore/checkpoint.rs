@@ -4,8 +4,10 @@
 //! order in which it does is what a restart relies on:
 //!
 //! ```text
+//!   0 once: the names of the directories
 //!   1 files written since the last one are synced, and the directory that names them
-//!   2 the figures of subjects, if they are many; the manifest; the directory again
+//!   2 the figures of subjects, if they are many, and the directory; the manifest; the
+//!     directory again
 //!   3 files that neither this manifest nor the one before names are removed
 //! ```
 //! Invariants: a manifest names only what was synced before it; a failed sync is final:
@@ -140,6 +142,7 @@ impl FileStore {
             shared: Arc::clone(&self.shared),
             manifest,
             subjects: self.subjects.clone(),
+            inline_bytes_max: self.options.inline_bytes_max,
             dirty: self
                 .dirty
                 .iter()
@@ -157,6 +160,7 @@ struct Pending {
     shared: Arc<Shared>,
     manifest: Manifest,
     subjects: Subjects,
+    inline_bytes_max: usize,
     dirty: Vec<Arc<dyn File>>,
     retired: Vec<Retired>,
 }
@@ -173,7 +177,7 @@ impl Checkpoint for Pending {
             return Err(failed("complete a checkpoint", "a sync failed before"));
         }
         if progress.completed == 0 {
-            self.sync_parent()?;
+            self.sync_dirs_above()?;
         }
         if let Err(error) = self.sync_blocks() {
             shared.progress.lock().failed = true;
@@ -200,13 +204,15 @@ impl Pending {
         self.sync_dir()
     }
 
-    /// The first checkpoint also makes sure of the directory itself.
-    fn sync_parent(&self) -> Result<(), MachineError> {
-        let synced = match self.dir.parent() {
-            Some(parent) => self.vfs.sync_dir(parent),
-            None => Ok(()),
-        };
-        synced.map_err(error("sync the directory of all streams"))
+    /// Makes sure that the directory is found again: until there is a checkpoint, the log
+    /// has everything and nobody needs to wait for it. Above those nothing was made here.
+    fn sync_dirs_above(&self) -> Result<(), MachineError> {
+        for above in self.dir.ancestors().skip(1).take(2) {
+            let is_named = !above.as_os_str().is_empty();
+            let synced = is_named.then(|| self.vfs.sync_dir(above)).transpose();
+            synced.map_err(error("sync the directories above a stream"))?;
+        }
+        Ok(())
     }
 
     fn sync_dir(&self) -> Result<(), MachineError> {
@@ -230,11 +236,13 @@ impl Pending {
             written.map_err(error("write a manifest"))
         };
         let subjects = manifest::encode_subjects(&self.subjects);
-        if subjects.len() <= manifest::INLINE_MAX {
+        if subjects.len() <= self.inline_bytes_max {
             self.manifest.subjects = Some(subjects);
         } else {
             let content = manifest::subjects_file(&subjects);
             write(manifest::subjects_name(number), &content)?;
+            // A manifest found without them costs a walk through all messages.
+            self.sync_dir()?;
         }
         write(manifest::manifest_name(number), &self.manifest.encode())?;
         self.sync_dir()

@@ -19,8 +19,6 @@ use crate::vfs;
 
 /// Blocks that one checkpoint writes anew only to save room.
 const COMPACTED_MAX: usize = 2;
-/// Fewer bytes to be gained are not worth it.
-const GAIN_MIN: u64 = 64 * 1024;
 
 impl FileStore {
     /// Writes blocks anew that need it, as far as there is room: it is tried again with
@@ -37,7 +35,8 @@ impl FileStore {
         for at in 0..self.blocks.len() {
             let block = &self.blocks[at];
             let facts = &block.facts;
-            let gains = facts.dead_bytes >= GAIN_MIN && facts.dead_bytes > facts.len / 2;
+            let gains =
+                facts.dead_bytes >= self.options.gain_bytes_min && facts.dead_bytes > facts.len / 2;
             let saves = gains && block.holes.is_empty() && compacted < COMPACTED_MAX;
             if block.wants_erasing {
                 self.rewrite(at)?;

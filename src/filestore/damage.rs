@@ -103,21 +103,31 @@ impl FileStore {
         Ok(bytes)
     }
 
-    /// Copies a damaged block to the quarantine, once.
+    /// Copies a damaged block to the quarantine, and says so, once.
     fn keep_aside(&mut self, at: usize) -> Result<(), Error> {
-        let name = self.blocks[at].name();
-        if !self.damaged.insert(name.clone()) || self.blocks[at].is_missing {
+        let block = &self.blocks[at];
+        let (name, facts) = (block.name(), &block.facts);
+        if self.damaged.contains(&name) {
             return Ok(());
         }
-        self.copy_aside(&name)
+        let lost = self.lost.count_in(facts.base.0..facts.last.next().0);
+        let file = block.path(&self.dir);
+        let (file, first, last) = (file.display(), facts.base, facts.last);
+        if block.is_missing {
+            tracing::error!(%file, %first, %last, lost, "a block is not there: its messages are lost");
+        } else {
+            tracing::error!(%file, %first, %last, lost, "a block is damaged, a copy is kept");
+            self.copy_aside(&name)?;
+        }
+        self.damaged.insert(name);
+        Ok(())
     }
 
     /// Copies a file to the quarantine, unless it is there from before.
     pub(super) fn copy_aside(&mut self, name: &str) -> Result<(), Error> {
         let what = "keep a damaged file";
         let aside = &self.options.quarantine;
-        let dir = self.dir.file_name().unwrap_or_default().to_string_lossy();
-        let target = format!("{dir}-{name}");
+        let target = self.name_aside(name);
         self.vfs.create_dir_all(aside).map_err(disk(what))?;
         let there = self.vfs.list(aside).map_err(disk(what))?;
         if there.contains(&target) {
@@ -128,7 +138,19 @@ impl FileStore {
         let written = self
             .vfs
             .write_atomically(&aside.join(target), &content, vfs::MODE_PRIVATE);
-        written.map_err(disk(what))
+        written.map_err(disk(what))?;
+        // Its owner may remove the original.
+        self.vfs.sync_dir(aside).map_err(disk(what))?;
+        match aside.parent().filter(|above| !above.as_os_str().is_empty()) {
+            Some(above) => self.vfs.sync_dir(above).map_err(disk(what)),
+            None => Ok(()),
+        }
+    }
+
+    /// What a file is called in the quarantine.
+    pub(super) fn name_aside(&self, name: &str) -> String {
+        let dir = self.dir.file_name().unwrap_or_default().to_string_lossy();
+        format!("{dir}-{name}")
     }
 
     /// Moves a file to the quarantine.

@@ -27,8 +27,6 @@ const MANIFEST_MAGIC: &[u8; 8] = b"NATRMAN\n";
 const SUBJECTS_MAGIC: &[u8; 8] = b"NATRSUB\n";
 const VERSION: u32 = 1;
 const HEAD: usize = 16;
-/// Above so many bytes the figures of subjects get a file of their own.
-pub const INLINE_MAX: usize = 64 * 1024;
 /// A manifest or subject file is never larger.
 pub const BYTES_MAX: u64 = 16 << 30;
 

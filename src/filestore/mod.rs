@@ -41,6 +41,7 @@ use bytes::Bytes;
 use crate::clock::Timestamp;
 use crate::sequence_set::SequenceSet;
 use crate::state_machine::Checkpoint;
+use crate::store::damage::{Check, Checked, Damage};
 use crate::store::error::Error;
 use crate::store::ledger::Ledger;
 use crate::store::message::{Message, MessageRef, Seq};
@@ -60,6 +61,10 @@ pub struct Options {
     pub block_bytes: u64,
     /// What is appended is written to its file when it is so much.
     pub buffer_bytes: usize,
+    /// A block is written anew to save room only if it gains so much.
+    pub gain_bytes_min: u64,
+    /// The figures of subjects get a file of their own when they are more than this.
+    pub inline_bytes_max: usize,
     /// Where damaged files are copied to.
     pub quarantine: PathBuf,
 }
@@ -70,6 +75,8 @@ impl Options {
         Options {
             block_bytes: 8 << 20,
             buffer_bytes: 128 << 10,
+            gain_bytes_min: 64 << 10,
+            inline_bytes_max: 64 << 10,
             quarantine,
         }
     }
@@ -225,7 +232,8 @@ impl FileStore {
         self.make_directory()?;
         if !self.has_manifest {
             // Tells at the next start that blocks without a checkpoint are no riddle: the
-            // log has them. Not synced: without it they are moved aside, not deleted.
+            // log has them. Not synced: without it they are moved aside, not deleted, and
+            // its name is enough.
             let empty = manifest::Manifest::empty().encode();
             let path = self.dir.join(manifest::manifest_name(0));
             let file = self.vfs.open(&path, vfs::MODE_PRIVATE);
@@ -583,11 +591,28 @@ impl MsgStore for FileStore {
         }
     }
 
+    /// Also one that cannot be read: the one before it is not the last. Where nobody knows
+    /// which subject such a one had, it may be the last.
     fn last(&mut self, up_to: Seq, filters: &Filters) -> Result<Option<Seq>, Error> {
-        match search::last(self, up_to, filters)? {
-            Some(seq) if self.lost.contains(seq.0) => self.last_readable(seq, filters),
-            found => Ok(found),
+        let found = search::last(self, up_to, filters)?;
+        if self.lost.is_empty() || filters.is_all() {
+            return Ok(found);
         }
+        let figures = filters
+            .only_literal()
+            .map(|subject| self.subjects.get(subject));
+        let is_known = match figures {
+            Some(Some(figures)) => figures.last() <= up_to && !figures.last_is_bound(),
+            Some(None) => true,
+            None => false,
+        };
+        if is_known && !self.health.subjects_rebuilt {
+            return Ok(found);
+        }
+        let end = up_to.min(self.ledger.state.last_seq).next();
+        let runs = self.lost.runs_from(0);
+        let lost = runs.take_while(|run| run.start < end.0).last();
+        Ok(found.max(lost.map(|run| Seq(run.end.min(end.0) - 1))))
     }
 
     fn count(&mut self, from: Seq, filters: &Filters) -> Result<u64, Error> {
@@ -655,6 +680,21 @@ impl MsgStore for FileStore {
         runs.map(|run| (Seq(run.start), Seq(run.end - 1))).collect()
     }
 
+    fn damage(&self) -> Damage {
+        Damage {
+            lost: self.lost.len(),
+            files: self.damaged.len() as u64,
+        }
+    }
+
+    fn next_check(&mut self) -> Result<Option<Box<dyn Check>>, Error> {
+        self.next_scrub()
+    }
+
+    fn checked(&mut self, checked: &Checked) -> Result<(), Error> {
+        self.scrubbed(checked).map(|_| ())
+    }
+
     fn checkpoint(&mut self, state: Vec<u8>) -> Result<Box<dyn Checkpoint>, Error> {
         self.begin_checkpoint(state)
     }
@@ -698,5 +738,7 @@ fn disk(what: &'static str) -> impl Fn(vfs::Error) -> Error {
     }
 }
 
+#[cfg(test)]
+mod crash_tests;
 #[cfg(test)]
 mod tests;

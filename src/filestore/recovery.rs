@@ -8,8 +8,14 @@
 //! log, or nobody, needs them. After a damaged manifest that is no longer sure, so then
 //! whatever would be cut or removed is kept aside.
 //!
-//! Invariants: nothing is removed unless an intact manifest proves it obsolete; a store
-//! with manifests of which none is intact does not open.
+//! Opening is in two steps, because only the log can tell whether it goes on where the
+//! manifest ends: [`Opening::look`] reads, and whoever has the log compares; then
+//! [`Opening::finish`] cuts and removes. A newer manifest may be gone without a trace, and
+//! with it the only proof that the blocks behind this one are no leftovers.
+//!
+//! Invariants: nothing is changed before the log was asked; nothing is removed unless an
+//! intact manifest proves it obsolete; a store with manifests of which none is intact does
+//! not open; a file that is not there or too short is told of at once.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -43,18 +49,28 @@ struct Found {
     unknown: u64,
 }
 
-impl FileStore {
-    /// Opens the store in a directory of its own, which is made with the first file. What
-    /// the last durable checkpoint held is there; without a checkpoint the store is empty.
+/// A store that was looked at and not changed.
+pub struct Opening {
+    store: FileStore,
+    found: Found,
+    /// The newest that is intact.
+    manifest: Option<Manifest>,
+    /// The one before.
+    before: Option<Manifest>,
+    /// Numbers of those that are intact, ascending.
+    numbers: Vec<u64>,
+    /// Names of those that are not.
+    damaged: Vec<String>,
+    is_sure: bool,
+}
+
+impl Opening {
+    /// Looks at the store in a directory of its own, which is made with the first file.
     ///
     /// # Errors
     /// [`Error::Damaged`] if there was a checkpoint but none can be read any more: the
-    /// replica needs another to copy from. Nothing is removed then.
-    pub fn open(
-        vfs: Arc<dyn Vfs>,
-        dir: PathBuf,
-        options: Options,
-    ) -> Result<(FileStore, Option<Restored>), Error> {
+    /// replica needs another to copy from.
+    pub fn look(vfs: Arc<dyn Vfs>, dir: PathBuf, options: Options) -> Result<Opening, Error> {
         let listed = Found::list(&*vfs, &dir)?;
         let has_directory = listed.is_some();
         let found = listed.unwrap_or_default();
@@ -85,52 +101,88 @@ impl FileStore {
             scrubbed: Seq::NONE,
             open_files: 0,
         };
-        let restored = store.recover(&found)?;
-        Ok((store, restored))
-    }
-
-    fn recover(&mut self, found: &Found) -> Result<Option<Restored>, Error> {
-        for name in &found.temporary {
-            self.remove_file(name)?;
-        }
         let mut intact: Vec<Manifest> = Vec::new();
         let mut damaged = Vec::new();
         let mut is_sure = true;
         for number in &found.manifests {
-            match self.read_manifest(*number)? {
+            match store.read_manifest(*number)? {
                 Some(manifest) => intact.push(manifest),
                 None => {
-                    damaged.push(manifest::manifest_name(*number));
+                    let name = manifest::manifest_name(*number);
+                    let file = store.dir.join(&name);
+                    tracing::error!(file = %file.display(), "a manifest is damaged, a copy is kept");
+                    store.copy_aside(&name)?;
+                    damaged.push(name);
                     // One behind an intact one is no loss.
                     is_sure &= !intact.is_empty();
-                    self.copy_aside(&manifest::manifest_name(*number))?;
                 }
             }
         }
-        self.health.damaged_manifests = damaged.len() as u64;
-        let numbers: Vec<u64> = intact
-            .iter()
-            .rev()
-            .map(|manifest| manifest.number)
-            .collect();
+        store.health.damaged_manifests = damaged.len() as u64;
+        store.health.fell_back = !is_sure;
+        if intact.is_empty() && !found.manifests.is_empty() {
+            return Err(Error::Damaged {
+                first: Seq(1),
+                last: Seq::MAX,
+            });
+        }
+        let numbers = intact.iter().rev().map(|manifest| manifest.number);
+        let numbers = numbers.collect();
         let mut intact = intact.into_iter();
-        let Some(manifest) = intact.next() else {
-            if !found.manifests.is_empty() {
-                return Err(Error::Damaged {
-                    first: Seq(1),
-                    last: Seq::MAX,
-                });
-            }
+        Ok(Opening {
+            store,
+            found,
+            manifest: intact.next(),
+            before: intact.next(),
+            numbers,
+            damaged,
+            is_sure,
+        })
+    }
+
+    /// What the machine gave to the checkpoint that counts, if there was one.
+    pub fn state(&self) -> Option<&[u8]> {
+        let manifest = self.manifest.as_ref()?;
+        (manifest.number > 0).then_some(&manifest.machine)
+    }
+
+    /// There are messages on the disk, in a checkpoint or not.
+    pub fn has_blocks(&self) -> bool {
+        !self.found.blocks.is_empty()
+    }
+
+    /// What would be cut or removed is kept aside: the log may not have all of it.
+    pub fn keep_all(&mut self) {
+        self.is_sure = false;
+    }
+
+    /// Opens the store: what the last durable checkpoint held is there; without a checkpoint
+    /// it is empty.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn finish(self) -> Result<(FileStore, Option<Restored>), Error> {
+        let Opening {
+            mut store,
+            found,
+            manifest,
+            before,
+            numbers,
+            damaged,
+            is_sure,
+        } = self;
+        for name in &found.temporary {
+            store.remove_file(name)?;
+        }
+        let Some(manifest) = manifest else {
             // No checkpoint ever was; blocks without even the first manifest are a riddle.
             for (base, generation) in &found.blocks {
-                self.move_aside(&block::name(*base, *generation))?;
+                store.move_aside(&block::name(*base, *generation))?;
             }
-            return Ok(None);
+            return Ok((store, None));
         };
-        let before = intact.next();
-        self.health.fell_back = !is_sure;
-        self.has_manifest = true;
-        self.number = manifest.number;
+        store.has_manifest = true;
+        store.number = manifest.number;
         let Manifest {
             number,
             ledger,
@@ -139,22 +191,62 @@ impl FileStore {
             machine,
             subjects,
         } = manifest;
-        (self.ledger, self.lost) = (ledger, lost);
+        (store.ledger, store.lost) = (ledger, lost);
         let earlier = before.map(|manifest| (manifest.number, manifest.blocks));
-        self.clear_leftovers(found, &blocks, earlier.as_ref(), is_sure)?;
-        self.blocks = blocks.into();
-        self.find_files(found);
-        self.cut_last_block(is_sure)?;
-        self.load_subjects(number, subjects)?;
+        store.clear_leftovers(&found, &blocks, earlier.as_ref(), is_sure)?;
+        store.blocks = blocks.into();
+        store.find_files(&found);
+        store.cut_last_block(is_sure)?;
+        store.look_at_suspects()?;
+        store.load_subjects(number, subjects)?;
         let before = earlier.as_ref().map_or(0, |(number, _)| *number);
-        self.shared = Arc::new(Shared::new(Progress::recovered(number, before, numbers)));
+        store.shared = Arc::new(Shared::new(Progress::recovered(number, before, numbers)));
         // Last: while it is there, the next start will not be sure either.
         for name in damaged {
-            self.move_aside(&name)?;
+            store.move_aside(&name)?;
         }
-        Ok((number > 0).then_some(Restored { state: machine }))
+        let restored = (number > 0).then_some(Restored { state: machine });
+        Ok((store, restored))
+    }
+}
+
+impl FileStore {
+    /// Opens the store in a directory of its own, sure that the log goes on where it ends.
+    ///
+    /// # Errors
+    /// As [`Opening::look`] and [`Opening::finish`].
+    pub fn open(
+        vfs: Arc<dyn Vfs>,
+        dir: PathBuf,
+        options: Options,
+    ) -> Result<(FileStore, Option<Restored>), Error> {
+        Opening::look(vfs, dir, options)?.finish()
     }
 
+    /// Finds out what is lost with files that are not there, end too early, or were found
+    /// damaged before: of those there is a copy.
+    fn look_at_suspects(&mut self) -> Result<(), Error> {
+        let aside = match self.vfs.list(&self.options.quarantine) {
+            Ok(names) => names,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(cause) => return Err(disk("list what was kept aside")(cause)),
+        };
+        for at in 0..self.blocks.len() {
+            let name = self.name_aside(&self.blocks[at].name());
+            let mut is_suspect = self.blocks[at].is_missing || aside.contains(&name);
+            if !is_suspect {
+                let file = self.file(at)?;
+                let len = file.len().map_err(disk("look at a block"))?;
+                is_suspect = len < self.blocks[at].facts.len;
+            }
+            if is_suspect {
+                self.look_through(at)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Of the first one only the name counts: a power cut may have left it without content.
     fn read_manifest(&self, number: u64) -> Result<Option<Manifest>, Error> {
         if number == 0 {
             // Says that there was no checkpoint by being there: it is written without a

@@ -157,23 +157,6 @@ impl FileStore {
         Ok(found)
     }
 
-    /// The last matching message at or before `up_to` that can be read.
-    pub(super) fn last_readable(
-        &mut self,
-        up_to: Seq,
-        filters: &Filters,
-    ) -> Result<Option<Seq>, Error> {
-        let mut found = None;
-        self.backward(up_to, &mut |seq, subject| {
-            if !filters.matches(subject) {
-                return ControlFlow::Continue(());
-            }
-            found = Some(seq);
-            ControlFlow::Break(())
-        })?;
-        Ok(found)
-    }
-
     /// Takes the messages of one block that are below `first` away; how many, and their
     /// bytes. Those that cannot be read are told last, without subject if it is not known.
     pub(super) fn truncate_block(

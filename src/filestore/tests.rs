@@ -15,7 +15,7 @@ fn options(root: &Path) -> Options {
     Options {
         block_bytes: 16 << 10,
         buffer_bytes: 3 << 10,
-        quarantine: root.join("quarantine"),
+        ..Options::new(root.join("quarantine"))
     }
 }
 
@@ -372,9 +372,56 @@ fn rot_under_an_open_store_is_never_served() {
     assert_eq!(first, last);
     assert!(!readable.contains(&first.0));
     // Also backward, and one by one.
-    let subject = format!("a.{}", first.0 % 10);
-    let last = dir.store().last(first, &Filters::new([subject])).unwrap();
-    assert_eq!(last, Some(Seq(first.0 - 10)));
+    let all = &mut Vec::new();
+    dir.store()
+        .scan(first, &Filters::all(), &mut |message| {
+            all.push(message.seq);
+            ControlFlow::Break(())
+        })
+        .unwrap();
+    assert_eq!(*all, [first.next()]);
+    let refused = dir.store().get(first);
+    assert!(matches!(refused, Err(Error::Damaged { .. })));
+}
+
+#[test]
+fn what_cannot_be_read_is_still_the_last_of_its_subject() {
+    let check = |damage_subjects: bool| {
+        let mut dir = InDir::new();
+        dir.fill(400);
+        dir.checkpoint();
+        let path = dir.files("block-")[1].clone();
+        flip(&path, 7000);
+        let known = dir.readable();
+        let lost = dir.store().lost()[0].0;
+        let subject = format!("a.{}", lost.0 % 10);
+        // The last one there ever was of the subject, whether by its name or by a pattern.
+        let after: Vec<u64> = known
+            .iter()
+            .copied()
+            .filter(|seq| *seq > lost.0 && seq % 10 == lost.0 % 10)
+            .collect();
+        for seq in after {
+            dir.store().remove(Seq(seq), false).unwrap();
+        }
+        if damage_subjects {
+            dir.store().health.subjects_rebuilt = true;
+        }
+        for filter in [subject.as_str(), "a.*"] {
+            let up_to = match filter {
+                "a.*" => lost,
+                _ => Seq::MAX,
+            };
+            let last = dir.store().last(up_to, &Filters::new([filter])).unwrap();
+            assert_eq!(last, Some(lost), "{filter}");
+        }
+        // Others are not concerned.
+        let other = format!("a.{}", (lost.0 + 1) % 10);
+        let last = dir.store().last(Seq::MAX, &Filters::new([other])).unwrap();
+        assert!(last.is_some_and(|last| last > lost));
+    };
+    check(false);
+    check(true);
 }
 
 #[test]
@@ -382,14 +429,14 @@ fn scrubbing_finds_what_nobody_read() {
     let mut dir = InDir::new();
     dir.fill(1000);
     dir.checkpoint();
-    let sealed = dir.files("block-").len() - 1;
+    let count = dir.files("block-").len();
     let round = |dir: &mut InDir| -> Vec<bool> {
-        let blocks = 0..sealed;
+        let blocks = 0..count;
         blocks
             .map(|_| dir.store().scrub().unwrap().unwrap().is_intact)
             .collect()
     };
-    assert_eq!(round(&mut dir), vec![true; sealed]);
+    assert_eq!(round(&mut dir), vec![true; count]);
     let path = dir.files("block-")[2].clone();
     flip(&path, 3333);
     let found = round(&mut dir);
@@ -608,6 +655,7 @@ fn a_first_manifest_that_did_not_survive_says_all_it_has_to() {
         assert_eq!(case.quarantined(), [""; 0]);
         case.fill(100);
     }
+    assert_eq!(case.store().health(), Health::default());
     case.checkpoint();
     assert!(case.reopen());
     assert_eq!(case.readable().len(), 100);

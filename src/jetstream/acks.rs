@@ -32,6 +32,10 @@ pub fn answer(replica: &mut Replica, reply: &[u8], result: Result<Outcome, Propo
             refuse(&mut text, &ApiError::of(&table::INSUFFICIENT_RESOURCES))
         }
         Err(ProposeError::TooLarge) => refuse(&mut text, &consumers::too_large()),
+        Err(error @ ProposeError::Damaged) => {
+            let error = ApiError::of(&table::STREAM_STORE_FAILED).with("{err}", error);
+            refuse(&mut text, &error);
+        }
         // Nobody knows whether it was stored: silence makes the publisher ask again.
         Ok(_) | Err(_) => {}
     }

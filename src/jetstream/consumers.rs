@@ -144,6 +144,9 @@ pub fn answer(result: Result<Outcome, ProposeError>) -> Result<Answer, ApiError>
         Ok(outcome) => Ok(outcome.answer),
         Err(ProposeError::NoSpace) => Err(ApiError::of(&table::INSUFFICIENT_RESOURCES)),
         Err(ProposeError::TooLarge) => Err(too_large()),
+        Err(error @ ProposeError::Damaged) => {
+            Err(ApiError::of(&table::STREAM_STORE_FAILED).with("{err}", error))
+        }
         Err(_) => Err(ApiError::of(&table::CLUSTER_NOT_AVAIL)),
     }
 }

@@ -52,6 +52,8 @@ pub struct StreamHandle {
     /// Its figures.
     pub figures: Figures,
     config: RwLock<Arc<Config>>,
+    /// What is wrong with it.
+    trouble: RwLock<Option<Arc<str>>>,
     /// Names of all consumers, also of those that are leader-only.
     consumers: RwLock<HashMap<Box<str>, Known>>,
 }
@@ -96,6 +98,7 @@ impl StreamHandle {
             mailbox: Mailbox::new(limits),
             figures: Figures::default(),
             config: RwLock::new(config),
+            trouble: RwLock::default(),
             consumers: RwLock::default(),
         }
     }
@@ -113,6 +116,16 @@ impl StreamHandle {
     /// Takes over another configuration; the replica calls it.
     pub fn set_config(&self, config: Arc<Config>) {
         *self.config.write() = config;
+    }
+
+    /// What is wrong with it, for people; the stream serves what is right.
+    pub fn trouble(&self) -> Option<Arc<str>> {
+        self.trouble.read().clone()
+    }
+
+    /// Says what is wrong with it; the replica calls it.
+    pub fn set_trouble(&self, trouble: Option<String>) {
+        *self.trouble.write() = trouble.map(Arc::from);
     }
 
     /// Whether there is such a consumer.

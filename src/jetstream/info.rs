@@ -52,8 +52,8 @@ pub fn stream(replica: &mut Replica, details: &Details) -> (Info, usize) {
                 state.deleted.push(seq.0);
                 ControlFlow::Continue(())
             });
-            state.lost = lost(machine.store());
         }
+        state.lost = lost(machine.store());
         (Config::clone(machine.config()), state, total)
     });
     let (mirror, sources) = origin::shown::shown(replica);

@@ -24,6 +24,7 @@ pub mod delivery;
 pub mod direct_get;
 pub mod entrance;
 pub mod handle;
+pub mod health;
 pub mod info;
 pub mod ingest;
 pub mod mailbox;
@@ -33,6 +34,8 @@ pub mod outlet;
 pub mod replica;
 pub mod republish;
 pub mod rest;
+pub mod scrub;
+pub mod start;
 pub mod status;
 pub mod streams;
 pub mod subjects;
@@ -40,11 +43,12 @@ pub mod subscriptions;
 pub mod timers;
 pub mod usage;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use self::account::AccountStreams;
@@ -52,7 +56,8 @@ use self::advisories::{Action, Advisory};
 use self::entrance::{Entrance, Place};
 use self::handle::StreamHandle;
 use self::meta_group::Meta;
-use self::streams::{Assigned, Streams};
+use self::start::Failed;
+use self::streams::Streams;
 use self::subscriptions::{Queue, Request};
 use self::usage::Usage;
 use crate::api_error::{ApiError, table};
@@ -71,8 +76,6 @@ use crate::tasks;
 
 /// Streams that may be made at the same time, about.
 const MAKING: usize = 64;
-/// Streams that start at the same time; more threads than this wait for one disk.
-const STARTING_MAX: usize = 4;
 /// That requests found no place is told so often at most.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
@@ -126,6 +129,10 @@ pub struct JetStream {
     changing: tokio::sync::RwLock<()>,
     /// One stream of a name is made at a time; several names share a place.
     making: [tokio::sync::Mutex<()>; MAKING],
+    /// Why streams did not start, by account and name.
+    failed: Mutex<BTreeMap<(String, String), Failed>>,
+    /// What is wrong with the server's files.
+    alarms: Mutex<Vec<String>>,
     ids: Mutex<Nuid>,
 }
 
@@ -140,48 +147,22 @@ impl JetStream {
             meta,
             changing: tokio::sync::RwLock::default(),
             making: std::array::from_fn(|_| tokio::sync::Mutex::default()),
+            failed: Mutex::default(),
+            alarms: Mutex::default(),
             ids: Mutex::new(Nuid::new(Random::from_system())),
         })
     }
 
-    /// Starts every stream that the meta group knows, a few at a time. A stream that cannot
-    /// be started is told and left as it is; how many those are.
-    pub async fn start_streams(self: &Arc<Self>) -> usize {
-        let waiting = Arc::new(Mutex::new(self.meta.assigned().into_iter()));
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let mut workers = Vec::new();
-        for _ in 0..cores.min(STARTING_MAX) {
-            let (jetstream, waiting) = (Arc::clone(self), Arc::clone(&waiting));
-            let (tell, told) = oneshot::channel();
-            tasks::run_slowly(move || {
-                let next = || waiting.lock().next();
-                let started = std::iter::from_fn(next)
-                    .map(|(account, assigned)| jetstream.start_stream(&account, assigned));
-                // Nobody listens only if the server ends meanwhile.
-                let _ = tell.send(started.filter(|started| !started).count());
-            });
-            workers.push(told);
-        }
-        let mut failed = 0;
-        for worker in workers {
-            failed += worker.await.unwrap_or(1);
-        }
-        failed
+    /// Checkpoints the list of streams.
+    #[cfg(test)]
+    pub async fn checkpoint_meta(&self) {
+        self.meta.checkpoint().await;
     }
 
-    /// Starts one stream; false if it does not start.
-    fn start_stream(&self, account: &str, assigned: Assigned) -> bool {
-        let config = Arc::clone(&assigned.config);
-        let stream = &config.name;
-        let Some(site) = self.streams.account(account) else {
-            tracing::warn!(account, stream, "the account of a stream is not configured");
-            return true;
-        };
-        let started = self.streams.start(&site, assigned);
-        if let Err(error) = &started {
-            tracing::error!(account, stream, err = %error, "a stream does not start");
-        }
-        started.is_ok()
+    /// The list of streams, for tests of crashes in between.
+    #[cfg(test)]
+    pub fn meta(&self) -> &Meta {
+        &self.meta
     }
 
     /// Account and name of the streams that the meta group knows and that do not run.
@@ -397,12 +378,18 @@ impl JetStream {
         if config.storage == Storage::File && self.streams.space().is_closed() {
             return Err(ApiError::of(&table::STORAGE_RESOURCES_EXCEEDED));
         }
-        let assigned = self.meta.put(account, config.clone()).await?;
+        if let Some(why) = self.why_down(account, &config.name) {
+            return Err(why);
+        }
+        let (assigned, is_new) = self.meta.put(account, config.clone()).await?;
         let started = self.streams.start(site, assigned);
         let handle = match started {
             Ok(handle) => handle,
             Err(error) => {
-                self.meta.remove(account, &config.name).await?;
+                // A stream that was there before must not go because it does not start.
+                if is_new {
+                    self.meta.remove(account, &config.name).await?;
+                }
                 tracing::error!(stream = config.name, err = %error, "create stream");
                 return Err(ApiError::of(&table::STREAM_CREATE).with("{err}", error));
             }
@@ -435,10 +422,41 @@ impl JetStream {
             return Ok(());
         }
         self.meta.update(&site.account.name, config.clone()).await?;
+        self.configure(site, handle, config).await?;
+        tell(handle, Action::Modify);
+        Ok(())
+    }
+
+    async fn configure(
+        &self,
+        site: &Arc<AccountStreams>,
+        handle: &Arc<StreamHandle>,
+        config: Config,
+    ) -> Result<(), ApiError> {
         handle.propose(Command::Configure(Box::new(config))).await?;
         handle.read(|replica| replica.on_configured()).await?;
         self.streams.resubscribe(site, handle);
-        tell(handle, Action::Modify);
+        Ok(())
+    }
+
+    /// Ends a stream that did not start and forgets it: somebody has given it up.
+    ///
+    /// # Errors
+    /// The API's answer; 10059 if there is none.
+    pub async fn delete_failed_stream(
+        &self,
+        site: &AccountStreams,
+        name: &str,
+    ) -> Result<(), ApiError> {
+        let _alone = self.changing.write().await;
+        let account = &site.account.name;
+        let key = (account.to_string(), name.to_owned());
+        let Some(group) = self.failed.lock().get(&key).map(|failed| failed.group) else {
+            return Err(ApiError::of(&table::STREAM_NOT_FOUND));
+        };
+        self.meta.remove(account, name).await?;
+        self.failed.lock().remove(&key);
+        self.streams.forget(group).await;
         Ok(())
     }
 
@@ -468,3 +486,6 @@ fn tell(handle: &StreamHandle, action: Action) {
         replica.tell(Advisory::StreamAction { stream, action });
     }));
 }
+
+#[cfg(test)]
+mod crash_tests;

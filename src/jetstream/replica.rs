@@ -31,7 +31,7 @@ use super::mailbox::{Event, Incoming, Purpose};
 use super::origin::Origin;
 use super::outlet::Outlet;
 use super::rest::Rest;
-use super::{acks, consumer_inbox, direct_get, ingest, republish, rest, timers};
+use super::{acks, consumer_inbox, direct_get, health, ingest, republish, rest, timers};
 use crate::api_error::{ApiError, table};
 use crate::clock::{self, Timestamp};
 use crate::consumer;
@@ -40,6 +40,7 @@ use crate::nuid::{self, Nuid};
 use crate::raft::error::ProposeError;
 use crate::raft::group::Group;
 use crate::state_machine::StateMachine as _;
+use crate::store::damage::Damage;
 use crate::stream::command::Command;
 use crate::stream::config::{Config, Storage};
 use crate::stream::machine::Machine;
@@ -56,6 +57,9 @@ const BYTES_WORTH_A_SYNC: usize = 256 * 1024;
 const COMMANDS_MAX: usize = 4096;
 /// Bytes of messages in one entry.
 const BYTES_MAX: usize = 1024 * 1024;
+
+/// How long commands wait after a refusal.
+const REFUSED_WAIT_NS: i64 = 250_000_000;
 
 /// The largest payload a client may send, if the stream has no limit of its own.
 const PAYLOAD_BYTES: u64 = 1024 * 1024;
@@ -124,6 +128,12 @@ pub struct Replica {
     is_ticking: bool,
     /// What may still be stored; as of the last entry, less what is under way since.
     room: Room,
+    /// Why the last proposal was refused.
+    refused: Option<ProposeError>,
+    /// Until when the next one waits.
+    held: Option<Timestamp>,
+    /// What the store said last of what it cannot read.
+    damage: Damage,
     stopping: Option<End>,
 }
 
@@ -187,6 +197,9 @@ impl Replica {
             random,
             is_ticking: false,
             room: Room::default(),
+            refused: None,
+            held: None,
+            damage: Damage::default(),
             handle,
             group,
             outlet,
@@ -289,6 +302,12 @@ impl Replica {
         self.group.with(|machine| machine.next_deadline())
     }
 
+    /// Until when commands wait, if any do: the log refused the last ones, and whoever
+    /// proposes by himself (consumers, time) would do so again at once, for ever.
+    pub fn held_until(&self) -> Option<Timestamp> {
+        self.held.filter(|_| !self.batch.commands.is_empty())
+    }
+
     /// A tick is under way.
     pub fn is_ticking(&self) -> bool {
         self.is_ticking
@@ -381,7 +400,12 @@ impl Replica {
     /// and what was said is written out.
     fn turn(&mut self, now: Timestamp) {
         super::delivery::turn(self, now);
-        while self.in_flight.len() < PROPOSALS_MAX
+        if self.group.with(|machine| machine.store().damage()) != self.damage {
+            self.look_for_trouble();
+        }
+        self.held = self.held.filter(|until| now < *until);
+        while self.held.is_none()
+            && self.in_flight.len() < PROPOSALS_MAX
             && self.batch.is_worth(!self.in_flight.is_empty())
         {
             self.propose(now);
@@ -407,16 +431,26 @@ impl Replica {
     fn complete(&mut self, waiters: Vec<Waiter>, result: Result<Vec<Outcome>, ProposeError>) {
         match result {
             Ok(outcomes) => {
+                self.refused = None;
                 debug_assert_eq!(outcomes.len(), waiters.len());
                 for (waiter, outcome) in waiters.into_iter().zip(outcomes) {
                     self.settle(waiter, Ok(outcome));
                 }
             }
             Err(error) => {
-                tracing::warn!(stream = &*self.handle.name, err = %error, "not committed");
+                if self.refused != Some(error) {
+                    tracing::warn!(stream = &*self.handle.name, err = %error, "not committed");
+                }
+                self.refused = Some(error);
+                // What is too large says nothing of others.
+                if error != ProposeError::TooLarge {
+                    let until = clock::now().unix_nanos().saturating_add(REFUSED_WAIT_NS);
+                    self.held = Some(Timestamp::from_unix_nanos(until));
+                }
                 for waiter in waiters {
                     self.settle(waiter, Err(error));
                 }
+                self.look_for_trouble();
             }
         }
         self.refresh();
@@ -483,6 +517,26 @@ impl Replica {
             let cause = err.cause.to_string();
             tracing::warn!(stream = &*self.handle.name, %err, cause, "a stream does not rest");
         }
+    }
+
+    /// Says what is wrong with the stream, if anything is.
+    pub fn look_for_trouble(&mut self) {
+        self.damage = self.group.with(|machine| machine.store().damage());
+        let mut wrong = Vec::new();
+        if let Some(failure) = self.group.failure() {
+            wrong.push(format!("it stopped: {failure}"));
+        }
+        if let Some(damage) = self.group.damage() {
+            wrong.push(health::of_log(&damage));
+        }
+        if self.damage.lost > 0 {
+            let Damage { lost, files } = self.damage;
+            wrong.push(format!(
+                "{lost} messages cannot be read: {files} block files are damaged"
+            ));
+        }
+        let trouble = (!wrong.is_empty()).then(|| wrong.join("; "));
+        self.handle.set_trouble(trouble);
     }
 
     /// Makes the figures that others read those of now.

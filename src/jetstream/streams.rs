@@ -8,7 +8,8 @@
 //! knows it; whatever keeps a stream from starting is told, counted, and leaves its files
 //! as they are.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -24,7 +25,8 @@ use super::{delivery, ingest};
 use crate::clock::{self, Timestamp};
 use crate::consumer::dispatch::Closed;
 use crate::entropy::Random;
-use crate::filestore::{self, FileStore};
+use crate::filestore;
+use crate::filestore::recovery::Opening;
 use crate::pubsub::subscription::Subscription;
 use crate::raft::error::StartError as GroupError;
 use crate::raft::groups::{Groups, Storage as LogStorage};
@@ -33,7 +35,7 @@ use crate::state_machine::{DecodeError, MachineError};
 use crate::store::memory::MemoryStore;
 use crate::stream::config::{Config, Storage};
 use crate::stream::machine::Machine;
-use crate::vfs::Vfs;
+use crate::vfs::{self, Vfs};
 use crate::wal::GroupId;
 
 /// What streams are told by the server.
@@ -43,6 +45,8 @@ pub struct Options {
     pub directory: PathBuf,
     /// What may wait for one stream.
     pub mailbox: Limits,
+    /// How streams keep their messages in files.
+    pub files: filestore::Options,
 }
 
 /// Why a stream did not start.
@@ -158,12 +162,14 @@ impl Streams {
         });
         let handle = Arc::new(StreamHandle::new(id, created, config, self.options.mailbox));
         let seed = self.random.lock().next_u64();
-        let replica = Replica::new(
+        let mut replica = Replica::new(
             Arc::clone(site),
             Arc::clone(&handle),
             group.clone(),
             Random::seeded(seed),
         );
+        // Known before anybody can ask.
+        replica.look_for_trouble();
         let task = group.place().spawn(Box::new(replica).run());
         site.insert(&handle);
         let subscriptions = ingest::subscriptions(&handle, &site.account);
@@ -189,9 +195,17 @@ impl Streams {
             let machine = Machine::new(config, Box::new(MemoryStore::new()), created)?;
             return Ok((machine, None, LogStorage::Memory));
         }
-        let options = filestore::Options::new(self.options.directory.join("quarantine"));
-        let opened = FileStore::open(Arc::clone(&self.vfs), self.files(id), options);
-        let (store, restored) = opened.map_err(StartError::Store)?;
+        let options = self.options.files.clone();
+        let opening = Opening::look(Arc::clone(&self.vfs), self.files(id), options);
+        let mut opening = opening.map_err(StartError::Store)?;
+        let position = opening.state().map(Machine::position_in).transpose();
+        let position = position.map_err(StartError::Checkpoint)?;
+        // Before anything is cut or removed because the log has it.
+        let lost = self.groups.check(id, position, opening.has_blocks());
+        if lost.map_err(StartError::Group)?.is_some() {
+            opening.keep_all();
+        }
+        let (store, restored) = opening.finish().map_err(StartError::Store)?;
         let Some(restored) = restored else {
             let machine = Machine::new(config, Box::new(store), created)?;
             return Ok((machine, None, LogStorage::Disk));
@@ -245,12 +259,59 @@ impl Streams {
         let in_memory = handle.config().storage == Storage::Memory;
         site.add_usage(in_memory, bytes.cast_signed().wrapping_neg());
         site.remove(&handle.name);
-        if forget && let Err(error) = self.groups.drop_group(handle.group).await {
-            tracing::error!(stream = &*handle.name, err = %error, "forget a stream's log");
+        if forget {
+            self.forget(handle.group).await;
         }
-        if forget && handle.config().storage == Storage::File {
-            self.remove_files(handle.group);
+    }
+
+    /// The groups of which there is something here: log entries or files.
+    ///
+    /// # Errors
+    /// When the directory cannot be listed.
+    pub fn groups_found(&self) -> Result<BTreeSet<GroupId>, vfs::Error> {
+        let mut found: BTreeSet<GroupId> = self.groups.in_log().into_iter().collect();
+        let names = match self.vfs.list(&self.options.directory.join("groups")) {
+            Ok(names) => names,
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let ids = names.iter().filter_map(|name| {
+            let id = name.parse().ok().map(GroupId)?;
+            (id.0.to_string() == *name).then_some(id)
+        });
+        found.extend(ids);
+        Ok(found)
+    }
+
+    /// Forgets log and files of a group whose stream was deleted.
+    pub async fn forget(&self, id: GroupId) {
+        if let Err(error) = self.groups.drop_group(id).await {
+            tracing::error!(group = id.0, err = %error, "forget a stream's log");
         }
+        if self.has_files(id) {
+            self.remove_files(id);
+        }
+    }
+
+    /// Moves the files of a group that nobody knows out of the way. Its log stays: nobody
+    /// else has what is in it.
+    ///
+    /// # Errors
+    /// When the disk refuses; the files stay where they are.
+    pub fn set_aside(&self, id: GroupId) -> Result<PathBuf, vfs::Error> {
+        let aside = &self.options.files.quarantine;
+        let target = aside.join(format!("group-{id}"));
+        if self.has_files(id) {
+            self.vfs.create_dir_all(aside)?;
+            self.vfs.rename(&self.files(id), &target)?;
+            self.vfs.sync_dir(aside)?;
+            self.vfs.sync_dir(&self.options.directory.join("groups"))?;
+        }
+        Ok(target)
+    }
+
+    fn has_files(&self, id: GroupId) -> bool {
+        self.vfs.list(&self.files(id)).is_ok()
     }
 
     /// Removes the files of a group that the meta group has forgotten.
@@ -267,7 +328,9 @@ impl Streams {
                 .try_for_each(|name| self.vfs.remove(&directory.join(name)))?;
             self.vfs.remove_dir(&directory)
         });
-        if let Err(error) = removed {
+        if let Err(error) = removed
+            && error.kind() != ErrorKind::NotFound
+        {
             tracing::error!(group = id.0, err = %error, "remove the files of a stream");
         }
     }

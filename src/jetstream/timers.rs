@@ -25,6 +25,7 @@ pub fn next_deadline(replica: &Replica) -> Option<Timestamp> {
         false => replica.machine_deadline(),
     };
     let others = [
+        replica.held_until(),
         replica.deliveries.next_deadline(),
         replica.rest.deadline(),
         replica

@@ -8,7 +8,7 @@
 use bytes::Bytes;
 use prost::Message as _;
 
-use super::assignment::NodeId;
+use super::assignment::{GroupId, NodeId};
 use super::command::Command;
 use crate::pb::meta as pb;
 use crate::state_machine::DecodeError;
@@ -60,6 +60,7 @@ fn to_pb(command: &Command) -> Kind {
             account: account.clone(),
             name: name.clone(),
         }),
+        Command::SkipGroups { below } => Kind::SkipGroups(pb::SkipGroups { below: below.0 }),
         Command::RegisterNode { node, name } => Kind::RegisterNode(pb::RegisterNode {
             node: node.0,
             name: name.clone(),
@@ -82,6 +83,9 @@ fn from_pb(kind: Kind) -> Result<Command, DecodeError> {
         Kind::DeleteStream(delete) => Command::DeleteStream {
             account: named(delete.account, "account")?,
             name: named(delete.name, "name of a stream")?,
+        },
+        Kind::SkipGroups(skip) => Command::SkipGroups {
+            below: GroupId(skip.below),
         },
         Kind::RegisterNode(register) => Command::RegisterNode {
             node: node_from(register.node)?,

@@ -1,6 +1,6 @@
 //! What is replicated about streams and servers, and what becomes of it.
 
-use super::assignment::{Assignment, NodeId};
+use super::assignment::{Assignment, GroupId, NodeId};
 use crate::api_error::ApiError;
 use crate::stream::config::Config;
 
@@ -30,6 +30,12 @@ pub enum Command {
         /// Which.
         name: String,
     },
+    /// Groups that nobody knows anything of were found: their numbers, and all below, are
+    /// not given out any more.
+    SkipGroups {
+        /// The first that may be given out.
+        below: GroupId,
+    },
     /// A server takes part, or has a new name.
     RegisterNode {
         /// Its number.
@@ -55,6 +61,8 @@ pub enum Outcome {
     Updated(Assignment),
     /// This stream is no more.
     Deleted(Assignment),
+    /// Numbers of groups are left out as asked for.
+    GroupsSkipped,
     /// Servers are as asked for.
     NodesChanged,
     /// Nothing has changed.

@@ -16,6 +16,7 @@ use super::usage::Usage;
 use super::{codec, snapshot};
 use crate::api_error::{ApiError, table};
 use crate::clock::Timestamp;
+use crate::sequence_set::SequenceSet;
 use crate::state_machine::{Checkpoint, DecodeError, MachineError, StateMachine};
 use crate::stream::config::Config;
 use crate::stream::validate::{self, Streams};
@@ -30,6 +31,9 @@ pub(super) struct State {
     pub(super) streams: BTreeMap<String, BTreeMap<String, Assignment>>,
     pub(super) registry: Registry,
     pub(super) next_group: GroupId,
+    /// Groups of streams that were deleted: only of these may anything be removed. That
+    /// nobody knows a group proves nothing. Runs, so no larger than what there is in between.
+    pub(super) deleted: SequenceSet,
 }
 
 impl Default for State {
@@ -38,6 +42,7 @@ impl Default for State {
             streams: BTreeMap::new(),
             registry: Registry::default(),
             next_group: GroupId::META.next(),
+            deleted: SequenceSet::new(),
         }
     }
 }
@@ -187,9 +192,20 @@ impl Machine {
         })
     }
 
+    /// Whether the group's stream was deleted.
+    pub fn is_deleted(&self, group: GroupId) -> bool {
+        self.state.deleted.contains(group.0)
+    }
+
     /// The servers that take part.
     pub fn registry(&self) -> &Registry {
         &self.state.registry
+    }
+
+    /// The group of the next new stream. Every one below was given to a stream before, and
+    /// none is given twice.
+    pub fn next_group(&self) -> GroupId {
+        self.state.next_group
     }
 
     /// What is reserved.
@@ -246,6 +262,7 @@ impl Machine {
             self.state.streams.remove(account);
         }
         self.forget(account, &assignment);
+        self.state.deleted.insert(assignment.group.0);
         Ok(Outcome::Deleted(assignment))
     }
 }
@@ -297,6 +314,10 @@ impl StateMachine for Machine {
             } => self.put(now, account, NewStream { config, peers }),
             Command::UpdateStream { account, config } => self.update(&account, *config),
             Command::DeleteStream { account, name } => self.delete(&account, &name),
+            Command::SkipGroups { below } => {
+                self.state.next_group = self.state.next_group.max(below);
+                Ok(Outcome::GroupsSkipped)
+            }
             Command::RegisterNode { node, name } => {
                 match self.state.registry.register(node, name) {
                     true => Ok(Outcome::NodesChanged),

@@ -12,6 +12,7 @@ use super::machine::State;
 use super::registry::Registry;
 use crate::clock::Timestamp;
 use crate::pb::meta as pb;
+use crate::sequence_set::SequenceSet;
 use crate::state_machine::DecodeError;
 
 /// Everything; equal states are equal bytes.
@@ -31,11 +32,14 @@ pub(super) fn encode(state: &State) -> Vec<u8> {
         node: node.0,
         name: name.to_owned(),
     });
+    let mut deleted = Vec::new();
+    state.deleted.encode(&mut deleted);
     pb::State {
         next_group: state.next_group.0,
         streams: state.streams.iter().flat_map(of_account).collect(),
         nodes: nodes.collect(),
         last_node: state.registry.last().0,
+        deleted: deleted.into(),
     }
     .encode_to_vec()
 }
@@ -69,11 +73,18 @@ pub(super) fn decode(bytes: &[u8]) -> Result<State, DecodeError> {
             return Err(DecodeError("two streams of one name".to_owned()));
         }
     }
+    let deleted = match &snapshot.deleted[..] {
+        // Written before this was remembered.
+        b"" => SequenceSet::new(),
+        mut bytes => SequenceSet::decode(&mut bytes)
+            .map_err(|_| DecodeError("groups that were deleted".to_owned()))?,
+    };
     let nodes = snapshot.nodes.into_iter();
     let names = nodes.map(|node| (NodeId(node.node), node.name)).collect();
     Ok(State {
         streams,
         registry: Registry::restore(names, NodeId(snapshot.last_node)),
         next_group: next_group.max(GroupId::META.next()),
+        deleted,
     })
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::go_format::is_zero;
 use super::source::Source;
-use super::streams::JetStreamSnapshot;
+use super::streams::{JetStreamSnapshot, Problem};
 
 /// What a caller may ask for. All of JetStream changes nothing without it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,6 +66,8 @@ enum ErrorKind {
     Connection,
     #[serde(rename = "BAD_REQUEST")]
     BadRequest,
+    #[serde(rename = "JETSTREAM")]
+    JetStream,
     #[serde(rename = "ACCOUNT")]
     Account,
     #[serde(rename = "STREAM")]
@@ -164,17 +166,21 @@ fn problem_of_streams(
     options: &HealthzOptions,
 ) -> Option<(u16, HealthError)> {
     let (account, stream, consumer) = (&options.account, &options.stream, &options.consumer);
-    let is_asked = |(owner, name): &&(String, String)| {
-        (account.is_empty() || account == owner) && (stream.is_empty() || stream == name)
+    let is_asked = |problem: &&Problem| {
+        (account.is_empty() || *account == problem.account)
+            && (stream.is_empty() || *stream == problem.stream)
     };
-    if let Some((owner, name)) = snapshot.failed.iter().find(is_asked) {
-        let error = format!("JetStream stream '{owner} > {name}' could not be recovered");
+    if let Some(problem) = snapshot.problems.iter().find(is_asked) {
+        let kind = match problem.stream.is_empty() {
+            true => ErrorKind::JetStream,
+            false => ErrorKind::Stream,
+        };
         let problem = HealthError {
-            kind: ErrorKind::Stream,
-            account: owner.clone(),
-            stream: name.clone(),
+            kind,
+            account: problem.account.clone(),
+            stream: problem.stream.clone(),
             consumer: String::new(),
-            error,
+            error: problem.error.clone(),
         };
         return Some((503, problem));
     }

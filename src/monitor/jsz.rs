@@ -13,7 +13,7 @@ use super::go_format::{Time, is_zero};
 use super::paging::Page;
 use super::source::Source;
 use super::streams::{
-    AccountStreams, Disk, JetStreamConfig, JetStreamLimits, JetStreamSnapshot, Stats,
+    AccountStreams, Disk, JetStreamConfig, JetStreamLimits, JetStreamSnapshot, Problem, Stats,
     StreamDetails, Wanted,
 };
 
@@ -102,6 +102,9 @@ pub struct Jsz {
     /// No part of the published format; left out while streams take messages.
     #[serde(skip_serializing_if = "Option::is_none")]
     disk: Option<Disk>,
+    /// Ours: only if something is wrong.
+    #[serde(skip_serializing_if = "is_zero")]
+    problems: Vec<Problem>,
 }
 
 /// JetStream of one account.
@@ -193,6 +196,7 @@ impl Jsz {
             account_details,
             total: snapshot.accounts.len() as u64,
             disk: snapshot.disk.if_full(),
+            problems: snapshot.problems.clone(),
         })
     }
 }

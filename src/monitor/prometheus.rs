@@ -55,6 +55,12 @@ fn families(source: &dyn Source) -> Vec<proto::MetricFamily> {
         family(metric, samples.collect())
     };
     let jetstream = source.jetstream().unwrap_or_default();
+    let problems = |is_down: bool| {
+        let problems = jetstream.problems.iter();
+        problems
+            .filter(|problem| problem.is_down == is_down)
+            .count() as f64
+    };
     let mut sites: Vec<&AccountStreams> = jetstream.accounts.iter().collect();
     sites.sort_by_key(|site| Reverse(site.streams.len()));
     sites.truncate(ACCOUNTS_MAX);
@@ -122,7 +128,8 @@ fn families(source: &dyn Source) -> Vec<proto::MetricFamily> {
             &metrics::JETSTREAM_STORAGE_MAX,
             jetstream.config.max_storage as f64,
         ),
-        single(&metrics::JETSTREAM_FAILED, jetstream.failed.len() as f64),
+        single(&metrics::JETSTREAM_FAILED, problems(true)),
+        single(&metrics::JETSTREAM_DAMAGED, problems(false)),
         single(
             &metrics::JETSTREAM_DISK_LEVEL,
             f64::from(jetstream.disk.level as u8),

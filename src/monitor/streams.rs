@@ -25,8 +25,8 @@ pub struct JetStreamSnapshot {
     pub api_level: u64,
     /// The accounts that may have streams.
     pub accounts: Vec<AccountStreams>,
-    /// Account and name of streams that should run and do not.
-    pub failed: Vec<(String, String)>,
+    /// What is wrong, the server's own first.
+    pub problems: Vec<Problem>,
     /// The disk that streams are stored on.
     pub disk: Disk,
     /// Segments of the log that hold something.
@@ -54,6 +54,22 @@ impl Disk {
 
 fn level_name<S: Serializer>(level: &Level, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(level.name())
+}
+
+/// Something that is wrong with streams.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// Whose; empty if it concerns the server.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub account: String,
+    /// With which stream; empty if it concerns the server.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub stream: String,
+    /// What.
+    pub error: String,
+    /// The stream does not run.
+    #[serde(skip)]
+    pub is_down: bool,
 }
 
 /// What is configured.

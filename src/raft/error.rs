@@ -60,6 +60,12 @@ pub enum StartError {
         /// The first entry that the checkpoint does not contain.
         machine_next: u64,
     },
+    /// The log ends before the checkpoint: it lost what it held, and maybe more.
+    #[error("the log lost its entries: the checkpoint ends at {applied}, the log before that")]
+    LogLost {
+        /// The last entry that the checkpoint contains.
+        applied: u64,
+    },
     /// The machine could not apply what the log holds.
     #[error("replay the log")]
     Machine(#[source] Arc<MachineError>),

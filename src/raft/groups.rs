@@ -24,7 +24,7 @@ use crate::raft::space::Space;
 use crate::state_machine::StateMachine;
 use crate::tasks::{Place, Shards};
 use crate::wal::error::Error;
-use crate::wal::{GroupId, Wal, Write};
+use crate::wal::{self, GroupId, Wal, Write};
 
 /// More threads than this do not help: the one disk is behind all of them.
 pub const THREADS_MAX: usize = 4;
@@ -74,6 +74,35 @@ impl Groups {
     /// Where a group lives.
     pub fn place(&self, group: GroupId) -> Place {
         self.shared.threads.place(group.0)
+    }
+
+    /// Whether the log of a group goes on where a checkpoint at `position` ends; to be asked
+    /// before anything is made to fit the checkpoint. What of the log is lost, as it says
+    /// itself.
+    ///
+    /// # Errors
+    /// [`StartError::Position`], [`StartError::Hole`] and [`StartError::LogLost`]; the last
+    /// also if the log has nothing of the group though there `is_something` of it elsewhere.
+    pub fn check(
+        &self,
+        id: GroupId,
+        position: Option<Bytes>,
+        is_something: bool,
+    ) -> Result<Option<wal::Damage>, StartError> {
+        let position = position.map(convert::position_from_bytes).transpose();
+        let position = position.map_err(StartError::Position)?;
+        let log = self.shared.wal.state(id);
+        let applied = position.and_then(|position| position.applied);
+        replay::check(&log, applied)?;
+        if is_something && log.last.is_none() && log.damage.is_none() {
+            return Err(StartError::LogLost { applied: 0 });
+        }
+        Ok(log.damage)
+    }
+
+    /// The groups that the log has something of.
+    pub fn in_log(&self) -> Vec<GroupId> {
+        self.shared.wal.groups()
     }
 
     /// Starts a group. `machine` is in the state of its last checkpoint, which was made at
@@ -196,5 +225,7 @@ impl Groups {
 
 #[cfg(test)]
 mod bench;
+#[cfg(test)]
+mod damage_tests;
 #[cfg(test)]
 mod tests;

@@ -237,6 +237,22 @@ impl LogStore {
         Ok(())
     }
 
+    /// Lets go of what is in a checkpoint, if the log still has any of it. Before openraft
+    /// runs: it must not lose entries that it knows of.
+    pub fn let_go(&self, applied: &LogId) {
+        let group = self.shared.group;
+        let state = self.state();
+        let has_some = state.first.is_some_and(|first| first <= applied.index);
+        if !has_some || state.damage.is_some() {
+            return;
+        }
+        let up_to = convert::log_id_to_wal(applied);
+        // Costs room only; the next start tries again.
+        if let Err(err) = self.shared.below.write(Write::Purge { group, up_to }, None) {
+            tracing::warn!(%group, %err, "the log keeps what is in a checkpoint");
+        }
+    }
+
     /// Takes what is lost for settled; returns when that is durable.
     ///
     /// # Errors

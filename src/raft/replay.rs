@@ -21,8 +21,12 @@
 //! Where neither holds (the group has other voters), entries are applied up to what was
 //! recorded as committed, and openraft learns the rest from the peers.
 //!
-//! Invariants: nothing is skipped: a hole in the log ends the start with an error, unless
-//! the log says itself that it is damaged; then the replay ends before the hole.
+//! What the checkpoint contains is let go: a crash may have come between the checkpoint and
+//! the end of the log before it, and a group at rest has no other occasion.
+//!
+//! Invariants: nothing is skipped: a hole in the log ends the start with an error, and so
+//! does a log that ends before the checkpoint, unless the log says itself that it is
+//! damaged; then the replay ends before the hole.
 
 use std::io;
 use std::ops::Range;
@@ -32,8 +36,9 @@ use openraft::EntryPayload;
 use crate::raft::error::StartError;
 use crate::raft::log_store::LogStore;
 use crate::raft::replica::Replica;
-use crate::raft::types::{Entry, Membership};
+use crate::raft::types::{Entry, LogId, Membership};
 use crate::state_machine::StateMachine;
+use crate::wal::GroupState;
 
 /// What one read takes.
 const READ_BYTES_MAX: usize = 4 << 20;
@@ -48,13 +53,10 @@ pub fn replay<M: StateMachine>(
     node: u64,
 ) -> Result<(), StartError> {
     let state = log.state();
+    check(&state, replica.position.applied)?;
     let machine_next = replica.next_index();
-    let log_first = state.purged.map_or(0, |purged| purged.index + 1);
-    if machine_next < log_first {
-        return Err(StartError::Hole {
-            log_first,
-            machine_next,
-        });
+    if let Some(applied) = &replica.position.applied {
+        log.let_go(applied);
     }
     let end = state.last.map_or(0, |last| last.index + 1);
     let known = state.committed.map_or(0, |committed| committed.index + 1);
@@ -85,6 +87,31 @@ pub fn replay<M: StateMachine>(
         }
     }
     Ok(())
+}
+
+/// Whether the log goes on where a checkpoint ends. A checkpoint is made of what the log
+/// held, and the log remembers how far it was purged: one that ends before the checkpoint is
+/// not the one that it was. If the log says itself what it lost, the checkpoint counts.
+///
+/// # Errors
+/// [`StartError::Hole`] and [`StartError::LogLost`].
+pub fn check(log: &GroupState, applied: Option<LogId>) -> Result<(), StartError> {
+    let machine_next = applied.map_or(0, |applied| applied.index + 1);
+    let log_first = log.purged.map_or(0, |purged| purged.index + 1);
+    if machine_next < log_first {
+        return Err(StartError::Hole {
+            log_first,
+            machine_next,
+        });
+    }
+    let log_next = log.last.map_or(0, |last| last.index + 1);
+    match applied {
+        Some(applied) if log_next < machine_next && log.damage.is_none() => {
+            let applied = applied.index;
+            Err(StartError::LogLost { applied })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The next entries; none where damage begins.

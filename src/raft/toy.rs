@@ -37,6 +37,8 @@ pub enum Command {
     Add(u64),
     /// The machine's disk fails.
     Break,
+    /// The machine has a bug.
+    Panic,
 }
 
 /// Adds numbers.
@@ -69,6 +71,7 @@ impl StateMachine for Toy {
             match command {
                 Command::Add(number) => out.put_u64_le(*number),
                 Command::Break => out.put_u64_le(u64::MAX),
+                Command::Panic => out.put_u64_le(BUG),
             }
         }
     }
@@ -81,6 +84,7 @@ impl StateMachine for Toy {
             let number = number.map_err(|err| DecodeError(err.to_string()))?;
             commands.push(match number {
                 u64::MAX => Command::Break,
+                BUG => Command::Panic,
                 number => Command::Add(number),
             });
         }
@@ -92,6 +96,7 @@ impl StateMachine for Toy {
         match command {
             Command::Add(number) => self.state.total += number,
             Command::Break => return Err(broken("apply")),
+            Command::Panic => panic!("a bug for the test"),
         }
         self.state.applied += 1;
         self.state.now = now;
@@ -110,6 +115,9 @@ impl StateMachine for Toy {
         }))
     }
 }
+
+/// How [`Command::Panic`] is written.
+const BUG: u64 = u64::MAX - 1;
 
 struct Begun {
     state: State,

@@ -14,12 +14,13 @@ use crate::consumer::info::Info as ConsumerInfo;
 use crate::consumer::metadata::API_LEVEL;
 use crate::jetstream::JetStream;
 use crate::jetstream::handle::StreamHandle;
+use crate::jetstream::health;
 use crate::jetstream::info::{self, Details};
 use crate::jetstream::replica::Replica;
 use crate::monitor::go_format::Nanos;
 use crate::monitor::streams::{
-    AccountStreams, Disk, JetStreamConfig, JetStreamLimits, JetStreamSnapshot, StreamDetails,
-    StreamSnapshot, Wanted,
+    AccountStreams, Disk, JetStreamConfig, JetStreamLimits, JetStreamSnapshot, Problem,
+    StreamDetails, StreamSnapshot, Wanted,
 };
 use crate::stream::config::{Config, Storage};
 use crate::stream::info::{Cluster, Info, Origin, State};
@@ -73,13 +74,38 @@ pub(super) fn snapshot(
         },
         api_level: u64::from(API_LEVEL),
         accounts,
-        failed: jetstream.missing_streams(),
+        problems: jetstream.problems().into_iter().map(problem).collect(),
         disk: Disk {
             level: space.level(),
             total: space.figures().total,
             available: space.figures().available,
         },
         log_segments: jetstream.streams.log_segments(),
+    }
+}
+
+fn problem(problem: health::Problem) -> Problem {
+    let health::Problem {
+        account,
+        stream,
+        text,
+        is_down,
+    } = problem;
+    let error = match (stream.is_empty(), is_down) {
+        (true, _) => format!("JetStream: {text}"),
+        (false, false) => format!("JetStream stream '{account} > {stream}' is damaged: {text}"),
+        (false, true) if text.is_empty() => {
+            format!("JetStream stream '{account} > {stream}' could not be recovered")
+        }
+        (false, true) => {
+            format!("JetStream stream '{account} > {stream}' could not be recovered: {text}")
+        }
+    };
+    Problem {
+        account,
+        stream,
+        error,
+        is_down,
     }
 }
 

@@ -38,6 +38,7 @@ impl Server {
             tracing::info!("{}", banner::JETSTREAM_SHUTDOWN);
             streams.task.abort();
             streams.keeper.abort();
+            streams.scrub.abort();
             streams.jetstream.streams.stop().await;
             streams.wal.close();
             tracing::info!("{}", banner::JETSTREAM_STOPPED);

@@ -4,6 +4,7 @@
 //! stream there is. The order is that of the data: nothing is served before it was
 //! recovered.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,18 +20,19 @@ use crate::config::options::{Options, jetstream as options};
 use crate::connection::resident;
 use crate::consumer::metadata::API_LEVEL;
 use crate::entropy::{self, Random};
+use crate::filestore;
 use crate::jetstream::account::{AccountStreams, Server};
 use crate::jetstream::entrance;
 use crate::jetstream::mailbox::Limits;
 use crate::jetstream::meta_group::{Meta, MetaError};
 use crate::jetstream::streams::{self, Streams};
 use crate::jetstream::subscriptions::Queue;
-use crate::jetstream::{self, JetStream, ServerLimits, subscriptions};
+use crate::jetstream::{self, JetStream, ServerLimits, scrub, subscriptions};
 use crate::pubsub::accounts::{Account, Accounts};
 use crate::raft::group;
 use crate::raft::groups::{self, Groups};
 use crate::raft::space::Space;
-use crate::tasks::Shards;
+use crate::tasks::{self, Shards};
 use crate::vfs::Vfs;
 use crate::vfs::real::RealVfs;
 use crate::vfs::watched::Watched;
@@ -39,6 +41,8 @@ use crate::wal::{self, RecoveryReport, Wal};
 
 /// The directory below `store_dir` that is ours.
 const OWN_DIRECTORY: &str = "natter";
+/// Whoever makes this file in it accepts what the log lost.
+const ACCEPT_FILE: &str = "accept-damage";
 /// Where streams are stored when nothing is said.
 const DEFAULT_DIRECTORY: &str = "nats/jetstream";
 /// A lone server is the first of its cluster.
@@ -72,6 +76,16 @@ pub enum StreamsError {
         #[source]
         cause: wal::error::Error,
     },
+    /// There is no log though there are streams.
+    #[error(
+        "the write-ahead log is gone: {log} has no segment, but {directory} has streams; nothing was changed, restore it from a copy"
+    )]
+    LogLost {
+        /// Where it should be.
+        log: PathBuf,
+        /// Where the streams are.
+        directory: PathBuf,
+    },
     /// What streams there are cannot be read.
     #[error(transparent)]
     Meta(#[from] MetaError),
@@ -90,6 +104,8 @@ pub(super) struct Started {
     pub task: JoinHandle<()>,
     /// Looks after the disk.
     pub keeper: JoinHandle<()>,
+    /// Looks for damage.
+    pub scrub: JoinHandle<()>,
     /// Where requests wait.
     queue: Arc<Queue>,
     /// Nobody else may use it meanwhile.
@@ -103,10 +119,32 @@ pub(super) async fn start(
     accounts: &Accounts,
     system: Option<Arc<Account>>,
 ) -> Result<Option<Started>, StreamsError> {
-    let settings = &options.jetstream;
-    if !settings.enabled {
+    if !options.jetstream.enabled {
         return Ok(None);
     }
+    let sizes = Sizes {
+        wal: wal::Options::default(),
+        files: filestore::Options::new(PathBuf::new()),
+    };
+    start_with(options, identity, accounts, system, sizes)
+        .await
+        .map(Some)
+}
+
+/// How large files become; tests make them small.
+struct Sizes {
+    wal: wal::Options,
+    files: filestore::Options,
+}
+
+async fn start_with(
+    options: &Options,
+    identity: &Identity,
+    accounts: &Accounts,
+    system: Option<Arc<Account>>,
+    sizes: Sizes,
+) -> Result<Started, StreamsError> {
+    let settings = &options.jetstream;
     let began = clock::monotonic();
     tracing::info!("{}", banner::JETSTREAM);
     let directory = match &settings.store_dir {
@@ -122,12 +160,15 @@ pub(super) async fn start(
     let mut keeper = Keeper::new(disk, &directory, Arc::clone(&room))?;
     let space = room.figures();
     let log = directory.join("wal");
+    check_log(&*vfs, &directory, &log)?;
     vfs.create_dir_all(&log)?;
+    let quarantine = directory.join("quarantine");
     let wal_options = wal::Options {
-        segment_bytes: space::segment_bytes(space, u64::from(options.limits.max_payload)),
-        quarantine: Some(directory.join("quarantine")),
+        segment_bytes: space::segment_bytes(space, u64::from(options.limits.max_payload))
+            .min(sizes.wal.segment_bytes),
+        quarantine: Some(quarantine.clone()),
         on_fatal: Arc::new(|err| space::end(err)),
-        ..wal::Options::default()
+        ..sizes.wal
     };
     let open = || Wal::open(Arc::clone(&vfs), log.clone(), wal_options.clone());
     let opened = match open() {
@@ -135,11 +176,12 @@ pub(super) async fn start(
         Err(err) if err.is_full() && keeper.give_up_reserve()? => open(),
         opened => opened,
     };
-    let (wal, report) = opened.map_err(|cause| StreamsError::Wal {
+    let (wal, mut report) = opened.map_err(|cause| StreamsError::Wal {
         directory: directory.clone(),
         cause,
     })?;
     tell(&report);
+    accept_damage(&*vfs, &directory, &wal, &mut report)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = Shards::start("stream", cores.min(groups::THREADS_MAX), resident::live);
     let threads = threads.map_err(StreamsError::Threads)?;
@@ -158,6 +200,10 @@ pub(super) async fn start(
     let streams = Streams::new(
         streams::Options {
             directory: directory.clone(),
+            files: filestore::Options {
+                quarantine,
+                ..sizes.files
+            },
             mailbox: Limits {
                 messages_max: limit(settings.max_buffered_msgs, BUFFERED_MESSAGES),
                 bytes_max: limit(settings.max_buffered_size, BUFFERED_BYTES),
@@ -198,6 +244,10 @@ pub(super) async fn start(
         streams,
         meta,
     );
+    if report.damage_unknown {
+        let text = "the write-ahead log is damaged: nobody can say which streams lost something";
+        jetstream.raise(text.to_owned());
+    }
     let (queue, task) = jetstream.answer_requests(system);
     for (name, limits) in accounts_with_streams(options) {
         let Some(account) = accounts.get(&name) else {
@@ -223,14 +273,15 @@ pub(super) async fn start(
     let _stay = jetstream.streams.release_segments(space::SEGMENTS_HELD_MAX);
     let took = clock::monotonic().since(began);
     tracing::info!("Took {took:?} to start JetStream");
-    Ok(Some(Started {
+    Ok(Started {
         _data_dir: data_dir,
         keeper,
         queue,
+        scrub: tasks::spawn(scrub::run(Arc::downgrade(&jetstream))),
         jetstream,
         wal,
         task,
-    }))
+    })
 }
 
 /// The account may have streams from now on.
@@ -321,9 +372,71 @@ fn tell(report: &RecoveryReport) {
             "write-ahead log: entries are lost"
         );
     }
-    if report.damage_unknown {
-        tracing::error!("write-ahead log: nobody can say which streams lost something");
+    if report.torn {
+        tracing::warn!("write-ahead log: a batch at the end was never synced, it was cut off");
     }
+}
+
+/// Takes what the log lost for settled, if somebody who knows of it says so by a file of this
+/// name. What was found only now he does not know of.
+fn accept_damage(
+    vfs: &dyn Vfs,
+    directory: &Path,
+    wal: &Wal,
+    report: &mut RecoveryReport,
+) -> Result<(), StreamsError> {
+    if !vfs.list(directory)?.iter().any(|name| name == ACCEPT_FILE) {
+        return Ok(());
+    }
+    let file = directory.join(ACCEPT_FILE);
+    if report.damage_unknown || !report.quarantined.is_empty() {
+        let file = file.display();
+        tracing::error!(%file, "write-ahead log: more damage was found at this start, nothing is accepted");
+        return Ok(());
+    }
+    for (group, _) in std::mem::take(&mut report.damaged) {
+        tracing::warn!(group = group.0, "write-ahead log: the loss is accepted");
+        let accepted = wal.write(wal::Write::AcceptDamage { group }, None);
+        accepted.map_err(|cause| StreamsError::Wal {
+            directory: directory.to_owned(),
+            cause,
+        })?;
+    }
+    vfs.remove(&file)?;
+    Ok(())
+}
+
+/// Whether there is something of streams here.
+fn has_streams(vfs: &dyn Vfs, directory: &Path) -> Result<bool, StreamsError> {
+    let names = vfs.list(directory)?;
+    if names
+        .iter()
+        .any(|name| name == "meta" || name == "meta.copy")
+    {
+        return Ok(true);
+    }
+    if !names.iter().any(|name| name == "groups") {
+        return Ok(false);
+    }
+    Ok(!vfs.list(&directory.join("groups"))?.is_empty())
+}
+
+/// Streams are made in the log first: where there are some and no log, it was lost, and with
+/// it what nobody can tell. Going on would take the oldest state for the newest.
+fn check_log(vfs: &dyn Vfs, directory: &Path, log: &Path) -> Result<(), StreamsError> {
+    let names = match vfs.list(log) {
+        Ok(names) => names,
+        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    let has_log = names.iter().any(|name| name.ends_with(".segment"));
+    if !has_log && has_streams(vfs, directory)? {
+        return Err(StreamsError::LogLost {
+            log: log.to_owned(),
+            directory: directory.to_owned(),
+        });
+    }
+    Ok(())
 }
 
 /// Locks the directory and says whose it is, if nobody has before: a server that is alone
@@ -335,6 +448,11 @@ fn own_directory(vfs: &dyn Vfs, directory: &Path) -> Result<DataDir, StreamsErro
     };
     let mut data_dir = DataDir::open(vfs, directory).map_err(failed)?;
     if data_dir.identity().is_none() {
+        if vfs.list(directory)?.iter().any(|name| name == "wal") {
+            let what = "the identity and its copy are gone, but its log is there".to_owned();
+            let path = directory.to_owned();
+            return Err(failed(wal::error::Error::Unusable { path, what }));
+        }
         let cluster = u64::from_le_bytes(entropy::secret_bytes());
         let identity = wal::identity::Identity {
             cluster,
@@ -357,3 +475,8 @@ fn accounts_with_streams(options: &Options) -> Vec<(String, JetStreamLimits)> {
     }
     with
 }
+
+#[cfg(test)]
+mod leftovers;
+#[cfg(test)]
+mod rot;

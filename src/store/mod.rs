@@ -12,6 +12,7 @@
 //! Absent: no limits, no clock, no concurrency: one owner calls, and a call may read a
 //! disk, so no thread that serves connections calls it.
 
+pub mod damage;
 pub mod error;
 pub mod ledger;
 pub mod memory;
@@ -29,6 +30,7 @@ use bytes::Bytes;
 use crate::clock::Timestamp;
 use crate::state_machine::Checkpoint;
 use crate::subject::filters::Filters;
+use damage::{Check, Checked, Damage};
 use error::Error;
 use message::{Message, MessageRef, Seq};
 
@@ -135,7 +137,7 @@ pub trait MsgStore: Send {
     /// The first matching sequence at or after `from`.
     fn next(&mut self, from: Seq, filters: &Filters) -> Result<Option<Seq>, Error>;
 
-    /// The last matching sequence at or before `up_to`.
+    /// The last matching sequence at or before `up_to`; also if its message cannot be read.
     fn last(&mut self, up_to: Seq, filters: &Filters) -> Result<Option<Seq>, Error>;
 
     /// How many matching messages there are at or after `from`. Cheaper than a scan: by
@@ -172,6 +174,22 @@ pub trait MsgStore: Send {
 
     /// Ranges whose messages should be there but cannot be read.
     fn lost(&self) -> Vec<(Seq, Seq)>;
+
+    /// What is not as it was written, as far as anybody looked; asking costs nothing.
+    fn damage(&self) -> Damage {
+        Damage::default()
+    }
+
+    /// The next piece to be read for damage before somebody needs it; none at the end of a
+    /// round, the next call begins another.
+    fn next_check(&mut self) -> Result<Option<Box<dyn Check>>, Error> {
+        Ok(None)
+    }
+
+    /// Takes note of what such a piece was found like.
+    fn checked(&mut self, _checked: &Checked) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// Begins a checkpoint: `state` is what the machine remembers beside the messages; it is
     /// kept with them and comes back with them.

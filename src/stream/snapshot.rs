@@ -28,7 +28,7 @@ use crate::store::BoxedStore;
 
 impl Machine {
     /// The state after the entry that `position` names.
-    pub(super) fn encode_state(&self, position: Bytes) -> Vec<u8> {
+    pub fn encode_state(&self, position: Bytes) -> Vec<u8> {
         let consumers = self.followers.consumers.iter().map(|member| {
             let mut state = Vec::new();
             member.consumer.encode(&mut state);
@@ -52,6 +52,15 @@ impl Machine {
             consumers: consumers.collect(),
         }
         .encode_to_vec()
+    }
+
+    /// The position of the checkpoint that kept this state.
+    ///
+    /// # Errors
+    /// When the bytes are no such state.
+    pub fn position_in(state: &[u8]) -> Result<Bytes, DecodeError> {
+        let state = pb::State::decode(state).map_err(no_message)?;
+        Ok(Bytes::copy_from_slice(&state.position))
     }
 
     /// A machine in the state that a checkpoint kept, over the messages of that checkpoint;

@@ -123,6 +123,8 @@ table! {
         "What may still be written to the disk of streams.";
     JETSTREAM_LOG_SEGMENTS = Gauge "natter_jetstream_log_segments" ["segments"] ()
         "Segments of the write-ahead log that hold something.";
+    JETSTREAM_DAMAGED = Gauge "natter_jetstream_damaged" ["problems"] ()
+        "Streams that run and of which something is damaged, and damage that no stream is known to have.";
     JETSTREAM_STREAMS = Gauge "natter_jetstream_streams" ["streams"] ("account")
         "Streams of the account.";
     JETSTREAM_CONSUMERS = Gauge "natter_jetstream_consumers" ["consumers"] ("account")

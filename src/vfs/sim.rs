@@ -12,8 +12,12 @@
 //!
 //! Invariants: after a cut every call fails; a disk found after a cut shares nothing with
 //! the one before; what a seed decides is decided again in the same way; pages of zeros take
-//! no memory. Simplified: directories are durable at once; renames of one file never leave
-//! it under two names; the bytes of a file count by its length.
+//! no memory; copies of a disk share what neither changed since. Simplified: directories at
+//! the top are mount points, durable at once; renames of one file never leave it under two
+//! names; the bytes of a file count by its length.
+
+#[cfg(test)]
+pub mod recording;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
@@ -84,9 +88,10 @@ pub struct SimVfs {
 
 #[derive(Default)]
 struct Disk {
-    names: BTreeMap<PathBuf, u64>,
-    durable_names: BTreeMap<PathBuf, u64>,
-    dirs: BTreeSet<PathBuf>,
+    names: Arc<Names>,
+    durable_names: Arc<Names>,
+    dirs: Arc<BTreeSet<PathBuf>>,
+    durable_dirs: Arc<BTreeSet<PathBuf>>,
     files: BTreeMap<u64, Content>,
     /// Unsynced changes of names and files, in order.
     unsynced: Vec<Change>,
@@ -105,14 +110,16 @@ struct Disk {
     observer: Option<Observer>,
 }
 
+type Names = BTreeMap<PathBuf, u64>;
+
 /// Gets a copy of the disk as it is before each call that changes something.
 pub type Observer = Arc<dyn Fn(SimVfs) + Send + Sync>;
 
 /// A file's bytes: as they are seen, and as they are on the disk.
 #[derive(Clone, Default)]
 struct Content {
-    live: Sparse,
-    durable: Sparse,
+    live: Arc<Sparse>,
+    durable: Arc<Sparse>,
 }
 
 /// Bytes of which most are zero.
@@ -124,6 +131,12 @@ struct Sparse {
 
 #[derive(Clone)]
 enum Change {
+    Dir {
+        path: PathBuf,
+    },
+    Undir {
+        path: PathBuf,
+    },
     Name {
         path: PathBuf,
         id: u64,
@@ -230,7 +243,7 @@ impl Sparse {
             Change::Write { offset, bytes, .. } => self.write(*offset, bytes),
             Change::Zeros { offset, len, .. } => self.zero(*offset, *len),
             Change::Len { len, .. } => self.set_len(*len),
-            Change::Name { .. } | Change::Unname { .. } | Change::Rename { .. } => {}
+            _ => {}
         }
     }
 }
@@ -248,7 +261,9 @@ impl Change {
     /// The directory whose sync makes it durable.
     fn is_in(&self, dir: &Path) -> bool {
         match self {
-            Change::Name { path, .. }
+            Change::Dir { path }
+            | Change::Undir { path }
+            | Change::Name { path, .. }
             | Change::Unname { path }
             | Change::Rename { to: path, .. } => path.parent() == Some(dir),
             _ => false,
@@ -297,9 +312,10 @@ impl Disk {
 
     fn copy(&self) -> SimVfs {
         let copy = Disk {
-            names: self.names.clone(),
-            durable_names: self.durable_names.clone(),
-            dirs: self.dirs.clone(),
+            names: Arc::clone(&self.names),
+            durable_names: Arc::clone(&self.durable_names),
+            dirs: Arc::clone(&self.dirs),
+            durable_dirs: Arc::clone(&self.durable_dirs),
             files: self.files.clone(),
             unsynced: self.unsynced.clone(),
             next_id: self.next_id,
@@ -353,9 +369,10 @@ impl Disk {
 
     fn change(&mut self, change: Change) {
         if let Some(content) = change.file().and_then(|id| self.files.get_mut(&id)) {
-            content.live.apply(&change);
+            Arc::make_mut(&mut content.live).apply(&change);
         }
         apply_name(&mut self.names, &change);
+        apply_dir(&mut self.dirs, &change);
         self.unsynced.push(change);
     }
 
@@ -372,9 +389,25 @@ impl Disk {
 
     fn persist(&mut self, change: &Change) {
         if let Some(content) = change.file().and_then(|id| self.files.get_mut(&id)) {
-            content.durable.apply(change);
+            Arc::make_mut(&mut content.durable).apply(change);
         }
         apply_name(&mut self.durable_names, change);
+        apply_dir(&mut self.durable_dirs, change);
+    }
+
+    /// Forgets what lies in a directory whose own name was lost.
+    fn drop_unreachable(&mut self) {
+        let dirs = Arc::clone(&self.durable_dirs);
+        let is_reachable = |path: &Path| {
+            let mut above = path.ancestors().skip(1);
+            above.all(|dir| dir.parent().is_none() || dirs.contains(dir))
+        };
+        if !dirs.iter().all(|dir| is_reachable(dir)) {
+            Arc::make_mut(&mut self.durable_dirs).retain(|dir| is_reachable(dir));
+        }
+        if !self.durable_names.keys().all(|path| is_reachable(path)) {
+            Arc::make_mut(&mut self.durable_names).retain(|path, _| is_reachable(path));
+        }
     }
 
     fn create(&mut self, path: &Path) -> u64 {
@@ -403,7 +436,11 @@ fn is_zero(bytes: &[u8]) -> bool {
     bytes.chunks(PAGE).all(|part| part == &ZEROS[..part.len()])
 }
 
-fn apply_name(names: &mut BTreeMap<PathBuf, u64>, change: &Change) {
+fn apply_name(names: &mut Arc<Names>, change: &Change) {
+    if change.file().is_some() {
+        return;
+    }
+    let names = Arc::make_mut(names);
     match change {
         Change::Name { path, id } => {
             names.insert(path.clone(), *id);
@@ -417,6 +454,20 @@ fn apply_name(names: &mut BTreeMap<PathBuf, u64>, change: &Change) {
         }
         _ => {}
     }
+}
+
+fn apply_dir(dirs: &mut Arc<BTreeSet<PathBuf>>, change: &Change) {
+    match change {
+        Change::Dir { path } => drop(Arc::make_mut(dirs).insert(path.clone())),
+        Change::Undir { path } => drop(Arc::make_mut(dirs).remove(path)),
+        _ => {}
+    }
+}
+
+/// Nothing stands above these: they are there after every power cut.
+fn is_top(path: &Path) -> bool {
+    path.parent()
+        .is_none_or(|above| above.as_os_str().is_empty() || above == Path::new("/"))
 }
 
 impl SimVfs {
@@ -450,13 +501,17 @@ impl SimVfs {
         self.disk.lock().observer = Some(observer);
     }
 
+    /// Another disk in the same state, with nothing set to fail.
+    pub fn copy(&self) -> SimVfs {
+        self.disk.lock().copy()
+    }
+
     /// The disk as it is found after a power cut now; without limits and faults.
     pub fn after_crash(&self, survival: Survival) -> SimVfs {
         let disk = self.disk.lock();
         let mut found = Disk {
-            names: disk.durable_names.clone(),
-            durable_names: disk.durable_names.clone(),
-            dirs: disk.dirs.clone(),
+            durable_names: Arc::clone(&disk.durable_names),
+            durable_dirs: Arc::clone(&disk.durable_dirs),
             files: disk.files.clone(),
             next_id: disk.next_id,
             ..Disk::default()
@@ -464,11 +519,13 @@ impl SimVfs {
         for change in survivors(&disk.unsynced, survival) {
             found.persist(&change);
         }
-        found.names.clone_from(&found.durable_names);
+        found.drop_unreachable();
+        found.dirs = Arc::clone(&found.durable_dirs);
+        found.names = Arc::clone(&found.durable_names);
         let named: BTreeSet<u64> = found.names.values().copied().collect();
         found.files.retain(|id, _| named.contains(id));
         for content in found.files.values_mut() {
-            content.live = content.durable.clone();
+            content.live = Arc::clone(&content.durable);
         }
         SimVfs {
             disk: Arc::new(Mutex::new(found)),
@@ -500,6 +557,7 @@ impl SimVfs {
         };
         if let Some(content) = disk.files.get_mut(&id) {
             for sparse in [&mut content.live, &mut content.durable] {
+                let sparse = Arc::make_mut(sparse);
                 let mut byte = [0];
                 if sparse.read(offset, &mut byte) == 1 {
                     sparse.write(offset, &[byte[0] ^ (1 << (bit % 8))]);
@@ -650,7 +708,10 @@ impl Vfs for SimVfs {
     fn remove_dir(&self, path: &Path) -> Result<(), Error> {
         let mut disk = self.disk.lock();
         let is_cut = disk.counts("rmdir", path)?;
-        disk.dirs.remove(path);
+        if disk.dirs.contains(path) {
+            let path = path.to_owned();
+            disk.change(Change::Undir { path });
+        }
         disk.answer("rmdir", path, is_cut)
     }
 
@@ -660,7 +721,7 @@ impl Vfs for SimVfs {
         if !disk.is_dir(path) {
             return Err(not_found("list", path));
         }
-        let all = disk.names.keys().chain(&disk.dirs);
+        let all = disk.names.keys().chain(&*disk.dirs);
         let inside = all.filter(|name| name.parent() == Some(path));
         let names = inside.filter_map(|name| Some(name.file_name()?.to_str()?.to_owned()));
         let names: BTreeSet<String> = names.collect();
@@ -675,7 +736,21 @@ impl Vfs for SimVfs {
                 let cause = io::Error::from_raw_os_error(20); // ENOTDIR
                 return Err(Error::new("mkdir", path, cause));
             }
-            disk.dirs.insert(dir.to_owned());
+        }
+        let missing = |dir: &&Path| dir.parent().is_some() && !disk.dirs.contains(*dir);
+        let missing: Vec<PathBuf> = (path.ancestors().filter(missing))
+            .map(Path::to_owned)
+            .collect();
+        for path in missing.into_iter().rev() {
+            let change = Change::Dir { path };
+            if let Change::Dir { path } = &change
+                && is_top(path)
+            {
+                apply_dir(&mut disk.durable_dirs, &change);
+                apply_dir(&mut disk.dirs, &change);
+            } else {
+                disk.change(change);
+            }
         }
         disk.answer("mkdir", path, is_cut)
     }

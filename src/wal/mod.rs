@@ -33,6 +33,7 @@ pub mod recovery;
 pub mod room;
 pub mod scan;
 pub mod segment;
+pub mod tail;
 pub mod writer;
 
 use std::collections::VecDeque;

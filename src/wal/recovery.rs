@@ -10,6 +10,7 @@
 //!        n whole, nothing behind, not closed               written anew: it may never have been synced;
 //!                                              in its own place if the disk has no room
 //!        n in a later segment again                        the copy counts
+//!        n missing, nothing behind, but noted (`tail`)     the end is gone: told
 //! ```
 //!
 //! Separate because this is the only place that decides what bytes on a disk are worth.
@@ -32,6 +33,7 @@ use crate::wal::purge::Reclaim;
 use crate::wal::record::{BatchHash, Encoder, Head, Kind};
 use crate::wal::scan::{Found, Scan};
 use crate::wal::segment::{Name, Pool, Segment};
+use crate::wal::tail::{self, Tail};
 use crate::wal::writer::Position;
 use crate::wal::{Options, RecoveryReport};
 
@@ -93,9 +95,11 @@ pub fn recover(vfs: &Arc<dyn Vfs>, dir: &Path, options: &Options) -> Result<Reco
             }
         }
     }
+    let noted = tail::read(&**vfs, dir)?;
     let oldest = oldest_seq(&files)?;
     let mut chain = Chain::new(oldest, options.cache_bytes_max);
     let mut segments = BTreeMap::new();
+    let mut unused = Vec::new();
     for (number, (path, file)) in files {
         let mut is_used = false;
         let mut scan = Scan::new(number, &*file, &path, chain.last_seq())?;
@@ -108,13 +112,34 @@ pub fn recover(vfs: &Arc<dyn Vfs>, dir: &Path, options: &Options) -> Result<Reco
         if is_used {
             segments.insert(number, file);
         } else {
-            vfs.rename(&path, &Name::Free(number).path(dir))?;
-            free.push(number);
+            unused.push((number, path, file));
         }
     }
     let mut report = RecoveryReport::default();
     chain.finish(&mut report)?;
-    quarantine(vfs, dir, options, &mut chain, &mut report)?;
+    if let Some(noted) = noted {
+        let last = segments.last_key_value();
+        let bytes = last.map(|(_, file)| file.len()).transpose()?;
+        let is_short = bytes.is_some_and(|bytes| bytes < noted.segment_bytes);
+        let last = last.map_or(0, |(number, _)| *number);
+        chain.compare(noted, last, is_short, &mut report);
+    }
+    let mut suspects = Vec::new();
+    if !chain.new_damage.is_empty() {
+        // What is gone may have been in one of those that seem to hold nothing.
+        for (number, _, file) in &unused {
+            if !is_blank(&**file)? {
+                suspects.push(*number);
+            }
+        }
+    }
+    quarantine(vfs, dir, options, &mut chain, &mut report, suspects)?;
+    for (number, path, _) in unused {
+        if !chain.kept.contains(&number) {
+            vfs.rename(&path, &Name::Free(number).path(dir))?;
+            free.push(number);
+        }
+    }
     Ok(Recovered {
         chain,
         segments,
@@ -147,9 +172,18 @@ fn quarantine(
     options: &Options,
     chain: &mut Chain,
     report: &mut RecoveryReport,
+    suspects: Vec<u64>,
 ) -> Result<(), Error> {
     let mut damaged: Vec<u64> = chain.new_damage.values().map(|new| new.segment).collect();
     damaged.dedup();
+    damaged.extend(suspects);
+    let names = vfs.list(dir)?;
+    let is_there = |number: &u64| {
+        let path = Name::Segment(*number).path(dir);
+        let name = path.file_name().unwrap_or_default();
+        names.iter().any(|known| **known == *name)
+    };
+    damaged.retain(is_there);
     if damaged.is_empty() {
         return Ok(());
     }
@@ -169,6 +203,22 @@ fn quarantine(
     }
     vfs.sync_dir(&aside)?;
     Ok(())
+}
+
+/// Whether a file holds nothing but zeros.
+fn is_blank(file: &dyn File) -> Result<bool, vfs::Error> {
+    let mut buffer = vec![0; COPY_BYTES];
+    let mut at = 0;
+    loop {
+        let read = file.read_at(at, &mut buffer)?;
+        if buffer[..read].iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+        if read == 0 {
+            return Ok(true);
+        }
+        at += read as u64;
+    }
 }
 
 fn copy(vfs: &dyn Vfs, from: &Path, to: &Path) -> Result<(), vfs::Error> {
@@ -254,6 +304,10 @@ pub fn start(
                     copy.write(&mut pool, &mut encoder, &mut position, &mut chain)?;
                 }
                 (Ok(()), _) => {}
+            }
+            if !is_clean {
+                // What is lost is remembered by now: the log ends here.
+                pool.note_tail(position.seq - 1, position.segment.as_ref())?;
             }
             if let Some(segment) = &position.segment {
                 segments.insert(segment.number, Arc::clone(&segment.file));
@@ -639,6 +693,21 @@ impl Chain {
         }
         report.damage_unknown = self.new_damage.values().any(|new| new.unknown);
         Ok(())
+    }
+
+    /// Holds the end that was found against the one that was noted.
+    fn compare(&mut self, noted: Tail, last: u64, is_short: bool, report: &mut RecoveryReport) {
+        if noted.seq < self.next_seq && !is_short {
+            return;
+        }
+        self.was_cut = true;
+        let seq = noted.seq.max(self.next_seq);
+        self.new_damage.entry(seq).or_insert(NewDamage {
+            segment: last,
+            unknown: true,
+        });
+        report.torn = false;
+        report.damage_unknown = true;
     }
 
     /// What to remember of new damage.

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use crate::vfs::{self, File, Vfs};
 use crate::wal::error::Error;
 use crate::wal::page::PAGE;
+use crate::wal::tail::{self, Tail};
 
 /// Segments kept for later use; more are removed.
 const FREE_MAX: usize = 4;
@@ -216,6 +217,20 @@ impl Pool {
         let file = self.vfs.open_direct(&path, vfs::MODE_PRIVATE)?;
         self.ready.push_back(Segment { number, file });
         Ok(())
+    }
+
+    /// Notes that the log has come to this batch, and in which segment it is, if that is
+    /// known. Segments of a start with other options may have other sizes.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn note_tail(&self, seq: u64, segment: Option<&Segment>) -> Result<(), Error> {
+        let len = segment.map(|segment| segment.file.len()).transpose()?;
+        let tail = Tail {
+            seq,
+            segment_bytes: len.unwrap_or(0),
+        };
+        tail::write(&*self.vfs, &self.dir, tail)
     }
 
     /// The bytes of a segment.

@@ -106,6 +106,8 @@ pub struct Writer {
     reclaim: Reclaim,
     encoder: Encoder,
     slack: u64,
+    /// The segment of which it was noted that something is in it.
+    noted: u64,
 }
 
 /// What one sync covers.
@@ -132,6 +134,7 @@ impl Writer {
             reclaim,
             encoder,
             slack,
+            noted: 0,
         }
     }
 
@@ -358,7 +361,18 @@ impl Writer {
         if !free.is_empty() {
             self.shared.state.lock().no_space = false;
         }
+        if self.noted != segment {
+            self.note_tail(segment)?;
+            self.noted = segment;
+        }
         Ok(())
+    }
+
+    /// Notes how far the log has come; the last batch is in this segment.
+    fn note_tail(&self, segment: u64) -> Result<(), Error> {
+        let current = self.position.segment.as_ref();
+        let current = current.filter(|current| current.number == segment);
+        self.pool.note_tail(self.position.seq - 1, current)
     }
 
     /// Writes and syncs; the segment, and the offsets of all entries in it.
@@ -435,6 +449,7 @@ impl Writer {
             }
         }
         drop(state);
+        self.note_tail(self.noted)?;
         self.encoder.start();
         self.position.directory.push(&mut self.encoder);
         let header = Header {

@@ -97,10 +97,13 @@ impl Dispatcher {
                 (None, Some(slot)) => self.pulls.reply(slot),
                 (None, None) => Bytes::new(),
             };
+            let Some(message) = one.message else {
+                continue;
+            };
             if let Some(&delivery) = delivery {
                 actions.push(Action::Deliver(Deliver {
                     to,
-                    message: one.message,
+                    message,
                     delivery,
                 }));
             }

@@ -133,8 +133,18 @@ impl Dispatcher {
             let Some(&seq) = consumer.cursor().list().get(at) else {
                 break;
             };
-            let Some(message) = store.get(seq)? else {
-                return Ok(Stop::Nothing); // going; the list is about to be told
+            let message = match store.get(seq) {
+                Ok(Some(message)) => message,
+                Ok(None) => return Ok(Stop::Nothing), // going; the list is about to be told
+                Err(Error::Damaged { .. }) => {
+                    if *room == 0 || self.under_way.len() >= UNDER_WAY_MAX {
+                        return Ok(Stop::Batch);
+                    }
+                    self.pass_over(seq);
+                    *room -= 1;
+                    continue;
+                }
+                Err(error) => return Err(error),
             };
             if let Err(stop) = self.offer(now, consumer, message.as_ref(), 1, *room, actions) {
                 return Ok(stop);
@@ -268,9 +278,21 @@ impl Dispatcher {
             is_new,
             pull,
             size,
-            message: bodiless.unwrap_or_else(|| whole(message)),
+            message: Some(bodiless.unwrap_or_else(|| whole(message))),
         });
         Ok(())
+    }
+
+    /// Has the cursor step over a message that cannot be read.
+    fn pass_over(&mut self, seq: Seq) {
+        self.new_under_way += 1;
+        self.under_way.push_back(UnderWay {
+            seq,
+            is_new: true,
+            pull: None,
+            size: 0,
+            message: None,
+        });
     }
 
     /// Until when replay policy or rate hold a message back.

@@ -37,10 +37,14 @@ struct List {
 /// The stream, or the error that there is none.
 ///
 /// # Errors
-/// 10059.
+/// 10059; 10194 if there is one that does not run.
 pub fn find(context: &Context<'_>, name: &str) -> Result<Arc<StreamHandle>, ApiError> {
     let found = context.site.stream(name);
-    found.ok_or_else(|| ApiError::of(&table::STREAM_NOT_FOUND))
+    found.ok_or_else(|| {
+        let account = &context.site.account.name;
+        let down = context.jetstream.why_down(account, name);
+        down.unwrap_or_else(|| ApiError::of(&table::STREAM_NOT_FOUND))
+    })
 }
 
 fn check_name(config: &Config, name: &str) -> Result<(), ApiError> {
@@ -127,6 +131,12 @@ async fn show(context: &Context<'_>, handle: &Arc<StreamHandle>) -> Result<Info,
 /// `STREAM.DELETE`
 pub async fn delete(context: &Context<'_>, name: &str) -> Answer {
     context.expect_no_body()?;
+    let account = &context.site.account.name;
+    if context.jetstream.why_down(account, name).is_some() {
+        let jetstream = context.jetstream;
+        jetstream.delete_failed_stream(context.site, name).await?;
+        return Ok(success());
+    }
     let handle = find(context, name)?;
     context
         .jetstream

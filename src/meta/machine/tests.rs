@@ -63,6 +63,31 @@ fn group(outcome: Outcome) -> Result<u64, u16> {
 }
 
 #[test]
+fn what_was_deleted_is_remembered_and_nothing_else_is() {
+    let mut machine = machine();
+    for name in ["A", "B"] {
+        apply(&mut machine, put("x", name, &[name]));
+    }
+    apply(&mut machine, delete("x", "A"));
+    let below = GroupId(9);
+    assert_eq!(
+        apply(&mut machine, Command::SkipGroups { below }),
+        Outcome::GroupsSkipped
+    );
+    let lower = Command::SkipGroups { below: GroupId(5) };
+    apply(&mut machine, lower);
+    let mut machine = Machine::restore(&machine.snapshot(), machine.sink).unwrap();
+    let deleted = |machine: &Machine| -> Vec<u64> {
+        let all = 0..20;
+        all.filter(|id| machine.is_deleted(GroupId(*id))).collect()
+    };
+    assert_eq!(deleted(&machine), [2]);
+    assert_eq!(group(apply(&mut machine, put("x", "A", &["a"]))), Ok(9));
+    apply(&mut machine, delete("x", "B"));
+    assert_eq!(deleted(&machine), [2, 3]);
+}
+
+#[test]
 fn groups_are_given_out_once() {
     let mut machine = machine();
     assert_eq!(group(apply(&mut machine, put("x", "A", &["a"]))), Ok(2));
@@ -188,6 +213,9 @@ fn any_command() -> impl Strategy<Value = Command> {
             name
         }),
         (1..9_u64).prop_map(|node| Command::RemoveNode { node: NodeId(node) }),
+        (1..30_u64).prop_map(|below| Command::SkipGroups {
+            below: GroupId(below)
+        }),
     ]
 }
 

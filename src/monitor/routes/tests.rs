@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use super::super::fake::{FakeSource, at_once};
 use super::super::golden::{assert_same, case, cases};
 use super::super::source::Source as _;
+use super::super::streams::Problem;
 use super::*;
 
 /// Keys whose values differ from run to run.
@@ -484,7 +485,12 @@ fn a_stream_that_does_not_run_is_unhealthy() {
     let check = |target: &str, expected: u16| {
         let mut source = FakeSource::streams();
         let jetstream = source.jetstream.as_mut().expect("it has JetStream");
-        jetstream.failed = vec![("A".to_owned(), "S9".to_owned())];
+        jetstream.problems = vec![Problem {
+            account: "A".to_owned(),
+            stream: "S9".to_owned(),
+            error: "it does not run".to_owned(),
+            is_down: true,
+        }];
         assert_eq!(
             get(&monitor(source), "", target).status,
             expected,

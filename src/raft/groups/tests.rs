@@ -7,6 +7,7 @@ use super::*;
 use crate::clock::Timestamp;
 use crate::raft::error::{CheckpointError, ProposeError};
 use crate::raft::toy::{Command, Toy, ToyDisk};
+use crate::vfs::Vfs;
 use crate::vfs::real::RealVfs;
 use crate::wal;
 
@@ -107,6 +108,43 @@ async fn a_checkpoint_lets_go_of_the_log() {
     let group = server.start(&disk);
     assert_eq!(total(&group), 7);
     assert_eq!(add(&group, 1).await, 8);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_that_outlived_its_checkpoint_is_let_go() {
+    let (dir, copy, disk) = (self::dir(), self::dir(), ToyDisk::default());
+    let server = Server::open(dir.path());
+    let group = server.start(&disk);
+    add(&group, 1).await;
+    add(&group, 2).await;
+    drop(group);
+    server.stop().await;
+    for name in RealVfs.list(dir.path()).expect("a directory") {
+        let content = RealVfs.read(&dir.path().join(&name), 1 << 30);
+        let content = content.expect("a file of the log");
+        let written = RealVfs.write_atomically(&copy.path().join(&name), &content, 0o600);
+        written.expect("a copy");
+    }
+    let server = Server::open(dir.path());
+    let group = server.start(&disk);
+    group.checkpoint().await.expect("a checkpoint");
+    drop(group);
+    server.stop().await;
+
+    // As if the power had failed before the log was cut.
+    let server = Server::open(copy.path());
+    assert!(server.wal.state(ID).first.is_some());
+    let group = server.start(&disk);
+    assert!(!group.is_awake());
+    let state = server.wal.state(ID);
+    assert_eq!((state.first, state.purged), (None, state.last));
+    assert_eq!(total(&group), 3);
+    assert_eq!(add(&group, 4).await, 7);
+    drop(group);
+    server.stop().await;
+    let server = Server::open(copy.path());
+    assert_eq!(total(&server.start(&disk)), 7);
     server.stop().await;
 }
 

@@ -20,16 +20,16 @@ pub struct Model {
 }
 
 impl Model {
-    pub(super) fn append(&mut self, message: MessageRef<'_>) {
+    pub(crate) fn append(&mut self, message: MessageRef<'_>) {
         (self.last_seq, self.last_time) = (message.seq, message.time);
         self.messages.push(Message::from(message));
     }
 
-    pub(super) fn skip_to(&mut self, last: Seq, time: Timestamp) {
+    pub(crate) fn skip_to(&mut self, last: Seq, time: Timestamp) {
         (self.last_seq, self.last_time) = (last, time);
     }
 
-    pub(super) fn remove(&mut self, seq: Seq) -> Option<Message> {
+    pub(crate) fn remove(&mut self, seq: Seq) -> Option<Message> {
         let at = self
             .messages
             .iter()
@@ -37,7 +37,7 @@ impl Model {
         Some(self.messages.remove(at))
     }
 
-    pub(super) fn truncate_front(&mut self, first: Seq) -> Vec<(Seq, Vec<u8>)> {
+    pub(crate) fn truncate_front(&mut self, first: Seq) -> Vec<(Seq, Vec<u8>)> {
         let below = self.messages.partition_point(|message| message.seq < first);
         self.last_seq = self.last_seq.max(first.prev());
         let taken = self.messages.drain(..below);
@@ -46,18 +46,18 @@ impl Model {
             .collect()
     }
 
-    pub(super) fn checkpoint(&mut self) {
+    pub(crate) fn checkpoint(&mut self) {
         self.durable = None;
         self.durable = Some(Box::new(self.clone()));
     }
 
-    pub(super) fn reopen(&mut self) {
+    pub(crate) fn reopen(&mut self) {
         let durable = self.durable.clone().unwrap_or_default();
         *self = *durable;
         self.checkpoint();
     }
 
-    pub(super) fn state(&self, store: &dyn MsgStore) -> State {
+    pub(crate) fn state(&self, store: &dyn MsgStore) -> State {
         let first = self.messages.first();
         let size = |message: &Message| {
             let (headers, payload) = (message.headers.len(), message.payload.len());
@@ -74,7 +74,7 @@ impl Model {
         }
     }
 
-    pub(super) fn deleted(&self) -> Vec<Seq> {
+    pub(crate) fn deleted(&self) -> Vec<Seq> {
         let Some(first) = self.messages.first() else {
             return Vec::new();
         };
@@ -88,7 +88,7 @@ impl Model {
         deleted
     }
 
-    pub(super) fn get(&self, seq: Seq) -> Option<Message> {
+    pub(crate) fn get(&self, seq: Seq) -> Option<Message> {
         let at = self
             .messages
             .binary_search_by_key(&seq, |message| message.seq);
@@ -103,7 +103,7 @@ impl Model {
         messages.filter(|message| filters.matches(&message.subject))
     }
 
-    pub(super) fn scan(&self, from: Seq, filters: &Filters) -> Vec<Message> {
+    pub(crate) fn scan(&self, from: Seq, filters: &Filters) -> Vec<Message> {
         let matching = self.matching(filters);
         matching
             .filter(|message| message.seq >= from)
@@ -111,13 +111,13 @@ impl Model {
             .collect()
     }
 
-    pub(super) fn last(&self, up_to: Seq, filters: &Filters) -> Option<Seq> {
+    pub(crate) fn last(&self, up_to: Seq, filters: &Filters) -> Option<Seq> {
         let mut matching = self.matching(filters).rev();
         let last = matching.find(|message| message.seq <= up_to);
         last.map(|message| message.seq)
     }
 
-    pub(super) fn first_since(&self, time: Timestamp) -> Option<Seq> {
+    pub(crate) fn first_since(&self, time: Timestamp) -> Option<Seq> {
         let mut messages = self.messages.iter();
         let since = messages.find(|message| message.time >= time);
         since.map(|message| message.seq)
@@ -132,7 +132,7 @@ impl Model {
         by_subject
     }
 
-    pub(super) fn last_per_subject(&self, filters: &Filters, up_to: Seq) -> Vec<Seq> {
+    pub(crate) fn last_per_subject(&self, filters: &Filters, up_to: Seq) -> Vec<Seq> {
         let by_subject = self.by_subject(filters);
         let last = |seqs: &Vec<Seq>| seqs.iter().copied().filter(|seq| *seq <= up_to).max();
         let mut found: Vec<Seq> = by_subject.values().filter_map(last).collect();
@@ -140,7 +140,7 @@ impl Model {
         found
     }
 
-    pub(super) fn subjects(&self, filters: &Filters) -> Vec<(Vec<u8>, SubjectState)> {
+    pub(crate) fn subjects(&self, filters: &Filters) -> Vec<(Vec<u8>, SubjectState)> {
         let by_subject = self.by_subject(filters).into_iter();
         let states = by_subject.map(|(subject, seqs)| {
             let state = SubjectState {
@@ -153,7 +153,7 @@ impl Model {
         states.collect()
     }
 
-    pub(super) fn subject(&self, subject: &[u8]) -> Option<SubjectState> {
+    pub(crate) fn subject(&self, subject: &[u8]) -> Option<SubjectState> {
         let found = self.subjects(&Filters::new([subject]));
         found.into_iter().next().map(|(_, state)| state)
     }

@@ -46,6 +46,31 @@ fn what_was_not_synced_is_lost_or_kept() {
 }
 
 #[test]
+fn directories_need_a_sync_of_the_one_above() {
+    let vfs = SimVfs::new();
+    let (dir, path) = (Path::new("/top/dir"), Path::new("/top/dir/a"));
+    vfs.create_dir_all(dir).unwrap();
+    let a = vfs.open(path, MODE_PRIVATE).unwrap();
+    a.write_at(0, b"a").unwrap();
+    a.sync().unwrap();
+    vfs.sync_dir(dir).unwrap();
+    let lost = vfs.after_crash(Survival::Nothing);
+    assert_eq!(lost.list(Path::new("/top")).unwrap(), [""; 0]);
+    assert!(lost.open(path, MODE_PRIVATE).is_err());
+    vfs.sync_dir(Path::new("/top")).unwrap();
+    let found = vfs.after_crash(Survival::Nothing);
+    assert_eq!(found.read(path, 9).unwrap(), b"a");
+    vfs.remove(path).unwrap();
+    vfs.sync_dir(dir).unwrap();
+    vfs.remove_dir(dir).unwrap();
+    assert_eq!(
+        vfs.after_crash(Survival::Nothing).list(dir).unwrap(),
+        [""; 0]
+    );
+    assert!(vfs.after_crash(Survival::Everything).list(dir).is_err());
+}
+
+#[test]
 fn renames_and_removals_need_a_sync_too() {
     let (vfs, _) = disk();
     vfs.rename(Path::new("a"), Path::new("b")).unwrap();

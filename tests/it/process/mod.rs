@@ -5,6 +5,7 @@
 //! protocol lines. Nothing sleeps: every wait is for a condition, with a deadline.
 
 mod command_line;
+mod damage;
 mod failing_disk;
 mod files;
 mod idle;
@@ -205,6 +206,7 @@ impl Process {
     }
 }
 
+/// The binary with the configuration in its directory.
 impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
