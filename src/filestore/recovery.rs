@@ -243,6 +243,8 @@ impl FileStore {
                 self.look_through(at)?;
             }
         }
+        // There may be many streams that start and are not used.
+        self.close_files();
         Ok(())
     }
 

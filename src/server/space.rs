@@ -57,15 +57,23 @@ const RESERVE_MAX: u64 = 256 << 20;
 const RESERVE_PART: u64 = 16;
 
 /// What happens when a file under the data directory cannot be written.
-pub(super) struct Alarm(pub Arc<Space>);
+pub(super) struct Alarm {
+    /// Where it is noted that there is no room.
+    pub space: Arc<Space>,
+    /// What happens when nobody knows any more what is on the disk.
+    pub end: End,
+}
+
+/// What is called when the disk failed.
+pub(super) type End = fn(&dyn std::fmt::Display);
 
 impl Watch for Alarm {
     fn full(&self, _: &Error) {
-        self.0.alarm();
+        self.space.alarm();
     }
 
     fn failed(&self, error: &Error) {
-        end(error);
+        (self.end)(error);
     }
 }
 

@@ -125,16 +125,19 @@ pub(super) async fn start(
     let sizes = Sizes {
         wal: wal::Options::default(),
         files: filestore::Options::new(PathBuf::new()),
+        end: |error| space::end(error),
     };
     start_with(options, identity, accounts, system, sizes)
         .await
         .map(Some)
 }
 
-/// How large files become; tests make them small.
+/// How large files become, which tests make small, and more that they change.
 struct Sizes {
     wal: wal::Options,
     files: filestore::Options,
+    /// What is called when the disk failed: tests take directories away.
+    end: space::End,
 }
 
 async fn start_with(
@@ -154,7 +157,10 @@ async fn start_with(
     let directory = directory.join(OWN_DIRECTORY);
     let disk: Arc<dyn Vfs> = Arc::new(RealVfs);
     let room = Arc::new(Space::default());
-    let watch = Arc::new(Alarm(Arc::clone(&room)));
+    let watch = Arc::new(Alarm {
+        space: Arc::clone(&room),
+        end: sizes.end,
+    });
     let vfs: Arc<dyn Vfs> = Arc::new(Watched::new(Arc::clone(&disk), watch));
     let data_dir = own_directory(&*vfs, &directory)?;
     let mut keeper = Keeper::new(disk, &directory, Arc::clone(&room))?;
@@ -167,7 +173,7 @@ async fn start_with(
         segment_bytes: space::segment_bytes(space, u64::from(options.limits.max_payload))
             .min(sizes.wal.segment_bytes),
         quarantine: Some(quarantine.clone()),
-        on_fatal: Arc::new(|err| space::end(err)),
+        on_fatal: Arc::new(move |err| (sizes.end)(err)),
         ..sizes.wal
     };
     let open = || Wal::open(Arc::clone(&vfs), log.clone(), wal_options.clone());

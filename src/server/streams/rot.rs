@@ -55,7 +55,6 @@ impl Node {
         let sizes = Sizes {
             wal: wal::Options {
                 segment_bytes: SEGMENT_BYTES,
-                on_fatal: Arc::new(|error| panic!("{error}")),
                 ..wal::Options::default()
             },
             files: filestore::Options {
@@ -63,6 +62,7 @@ impl Node {
                 buffer_bytes: 2 << 10,
                 ..filestore::Options::new(PathBuf::new())
             },
+            end: |error| println!("the disk failed: {error}"),
         };
         let identity = Identity::new(Some("rot"));
         let started = start_with(&options, &identity, &accounts, None, sizes).await?;
