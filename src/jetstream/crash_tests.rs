@@ -2,9 +2,9 @@
 //! consumers on one simulated disk, through the wiring that the server uses.
 //!
 //! A client publishes, pulls, acknowledges, deletes, purges and changes streams; the power
-//! fails at every call that changes the disk. What is checked of what comes back: it is the
-//! state after some first part of what the client did, which contains all it was told is
-//! done; consumers did not go back; ids still refuse; and everything goes on from there.
+//! fails at every call that changes the disk. What is checked of what comes back: each
+//! stream is in the state after some first part of what the client did to it, which contains
+//! all it was told is done; consumers did not go back; ids still refuse; and everything goes on from there.
 
 mod found;
 mod script;
@@ -16,7 +16,7 @@ use crate::tasks;
 use crate::vfs::sim::recording::{Point, Recording, each_crash, effort};
 use crate::vfs::sim::{SimVfs, Survival};
 use found::{Consumer, Machines};
-use script::{Done, Mark, Published, Script, check_bytes, find};
+use script::{Done, Mark, Published, Script, Streams, check_bytes, find};
 use world::{Client, World};
 
 /// Lives a life on an empty disk.
@@ -48,8 +48,8 @@ struct Back<'a> {
     done: &'a Done,
     mark: Mark,
     found: Machines,
-    /// How much of what the client did is there.
-    number: usize,
+    /// What is there, in terms of what the client did.
+    state: Streams,
 }
 
 impl<'a> Back<'a> {
@@ -73,9 +73,8 @@ impl<'a> Back<'a> {
             "left over"
         );
         let found = Machines::of(&world).await;
-        let mut numbers = (mark.acked..=mark.issued).rev();
-        let number = numbers.find(|number| found.are(&done.states[*number]));
-        let number = number.unwrap_or_else(|| {
+        let state = found.among(&done.states[mark.acked..=mark.issued]);
+        let state = state.unwrap_or_else(|| {
             let expected = &done.states[mark.acked];
             panic!("{mark:?}: expected {expected:#?}, found {found:#?}")
         });
@@ -85,7 +84,7 @@ impl<'a> Back<'a> {
             done,
             mark,
             found,
-            number,
+            state,
         }
     }
 
@@ -124,7 +123,7 @@ impl<'a> Back<'a> {
 
     /// Ids that were acknowledged refuse what has them, with the sequence they had.
     async fn check_ids(&mut self, random: usize) {
-        let stream = &self.done.states[self.number].get("S");
+        let stream = self.state.get("S");
         let Some(messages) = stream.map(|stream| &stream.messages) else {
             return;
         };
@@ -144,7 +143,7 @@ impl<'a> Back<'a> {
 
     /// Everything takes more: messages, pulls, acknowledgements, streams.
     async fn check_goes_on(&mut self) {
-        let state = &self.done.states[self.number];
+        let state = &self.state;
         for (name, stream) in state {
             let subject = format!("{name}.new");
             let answer = self.client.request(&subject, "", b"more").await;

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 use prost::Message as _;
 
-use super::script::{Published, Stream};
+use super::script::{Published, Stream, Streams};
 use super::world::World;
 use crate::pb::stream as pb;
 use crate::store::message::Seq;
@@ -58,11 +58,20 @@ impl Machines {
         self.get(name).map_or(0, |found| found.first_seq)
     }
 
-    /// Whether the messages are those that are to be.
-    pub fn are(&self, expected: &super::script::Streams) -> bool {
-        let names = self.0.keys().map(String::as_str);
-        names.eq(expected.keys().copied())
-            && (self.0.values().zip(expected.values())).all(|(found, stream)| found.is(stream))
+    /// Which of the streams that were to be at some time these are, one after the other:
+    /// each its own first part of what was done to it. None if one is none of them, or if
+    /// there never were these streams together.
+    pub fn among(&self, states: &[Streams]) -> Option<Streams> {
+        let names = || self.0.keys().map(String::as_str);
+        let together = |state: &&Streams| names().eq(state.keys().copied());
+        let state = states.iter().rev().find(together)?;
+        let of_stream = |name: &'static str| {
+            let found = self.get(name)?;
+            let streams = states.iter().rev().filter_map(|state| state.get(name));
+            let mut same = streams.filter(|stream| found.is(stream));
+            Some((name, same.next()?.clone()))
+        };
+        state.keys().map(|name| of_stream(name)).collect()
     }
 
     /// How these machines differ from others, but for what time does to them.

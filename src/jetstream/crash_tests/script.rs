@@ -1,7 +1,8 @@
 //! What a client does with a server, and what there is to be after each thing it did.
 //!
 //! The client waits for each answer before it goes on to something else, and only pipelines
-//! messages; so the state after a power cut is that after some first part of what it did.
+//! messages; so a stream after a power cut is as after some first part of what was done to it.
+//! Streams have queues of their own: what was pipelined to two may be split either way.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
