@@ -26,7 +26,7 @@ use crate::api_error::json::time::Time;
 use crate::clock::Timestamp;
 use crate::consumer::ack;
 use crate::consumer::command::Command as ConsumerCommand;
-use crate::consumer::config::AckPolicy;
+use crate::consumer::config::{AckPolicy, Config};
 use crate::consumer::dispatch::{self, Action, Closed, Deliver, Dispatcher};
 use crate::consumer::outcome::Delivery;
 use crate::consumer::replica::Consumer;
@@ -96,6 +96,28 @@ impl Deliveries {
     }
 }
 
+/// Says which consumers there are, before anybody can ask for one: whoever pulls from one
+/// that is not known is told that nobody is there.
+pub fn introduce(replica: &Replica) {
+    replica.group.with(|machine| {
+        for member in machine.consumers().iter() {
+            let known = known(member.consumer.config());
+            replica.handle.note_consumer(&member.name, Some(known));
+        }
+    });
+}
+
+/// What others see of a consumer.
+fn known(config: &Config) -> Known {
+    Known {
+        seen: match config.direct {
+            true => Visibility::Inner,
+            false => Visibility::Public,
+        },
+        takes_acks: config.ack_policy != AckPolicy::None,
+    }
+}
+
 /// Takes over all consumers that the machine has.
 pub fn begin(replica: &mut Replica, now: Timestamp) {
     let names: Vec<String> = replica.group.with(|machine| {
@@ -124,14 +146,7 @@ pub fn add(replica: &mut Replica, now: Timestamp, name: &str, is_local: bool) {
         let dispatcher = Dispatcher::new(now, &options, consumer, last);
         let config = consumer.config();
         let deliver_subject = Some(config.deliver_subject.clone()).filter(|s| !s.is_empty());
-        let known = Known {
-            seen: match config.direct {
-                true => Visibility::Inner,
-                false => Visibility::Public,
-            },
-            takes_acks: config.ack_policy != AckPolicy::None,
-        };
-        Some((dispatcher, deliver_subject, known))
+        Some((dispatcher, deliver_subject, known(config)))
     });
     let Some((dispatcher, watched, known)) = made else {
         return;

@@ -170,6 +170,7 @@ impl Streams {
         );
         // Known before anybody can ask.
         replica.look_for_trouble();
+        delivery::introduce(&replica);
         let task = group.place().spawn(Box::new(replica).run());
         site.insert(&handle);
         let subscriptions = ingest::subscriptions(&handle, &site.account);
