@@ -256,7 +256,8 @@ fn a_full_disk_loses_nothing_and_writes_resume() {
         (&error["code"], &error["err_code"]),
         (&json!(503), &json!(10023))
     );
-    assert_eq!(world.level(), "soft");
+    // Soft, or hard if the log's next segment found no room before the keeper looked.
+    assert!(["soft", "hard"].contains(&&*world.level()));
     assert!(world.stored > 200, "{} messages", world.stored);
     world.take_work();
     world.delete(2);
