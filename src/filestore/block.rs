@@ -31,7 +31,7 @@ const SPAN_MAX: u64 = 1 << 32;
 /// somebody who wants it to match.
 pub type Hash = [u8; 16];
 
-/// Computes a [`Hash`] of bytes that come one after the other.
+/// Computes a [`type@Hash`] of bytes that come one after the other.
 #[derive(Default)]
 pub struct Hasher(XxHash3_128);
 

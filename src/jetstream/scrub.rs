@@ -6,7 +6,7 @@
 //!
 //! Invariants: one block is read at a time; a round takes about [`ROUND`] (how many blocks
 //! there are is guessed from the messages in them), or longer if the disk is so full that
-//! blocks would follow one another faster than [`PAUSE_MIN`].
+//! blocks would follow one another faster than `PAUSE_MIN`.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;

@@ -10,7 +10,7 @@
 //!
 //! Invariants: one command or tick looks at no more than [`SWEEP_MAX`] messages; what is
 //! waiting is part of the state, so that replicas remove the same messages with the same
-//! entry; a message stored after the change is none of its business; at most [`WAITING_MAX`]
+//! entry; a message stored after the change is none of its business; at most `WAITING_MAX`
 //! wait. Absent: work queues, in which a message waits for whatever consumer comes.
 
 use std::collections::VecDeque;
