@@ -50,18 +50,26 @@ class Bench:
             return f"yardstick {machine['work_ns']:.0f} ns, usually {usual:.0f} ns"
         return None
 
+    def tries(self):
+        """Whether it is the last try, for each there may be."""
+        return (left == 0 for left in range(self.args.retries, -1, -1))
+
     def measure(self, server, what, mode, options, round_no):
-        """Runs until undisturbed, at most `--retries` times more; keeps the last result."""
-        for attempt in range(self.args.retries + 1):
-            if server.stores:
-                # What the run before left to the disk is not this run's to pay.
-                os.sync()
-            result = servers.generate(self.loadgen, server, mode, options)
-            why = self.disturbed(result)
-            if why is None or attempt == self.args.retries or result.get("errors"):
-                break
+        """Runs until undisturbed, as often as may be; keeps the last result."""
+        tries = (self.attempt(server, what, mode, options, round_no, is_last) for is_last in self.tries())
+        return next(result for result in tries if result)
+
+    def attempt(self, server, what, mode, options, round_no, is_last):
+        """Runs once and keeps the result; None if it was disturbed and another try is left."""
+        if server.stores:
+            # What the run before left to the disk is not this run's to pay.
+            os.sync()
+        result = servers.generate(self.loadgen, server, mode, options)
+        why = self.disturbed(result)
+        if why and not is_last and not result.get("errors"):
             log(f"  {server.name}: {what}: {why}, again")
             time.sleep(1)
+            return None
         self.keep(result, server.name, what, round_no, why)
         return result
 
@@ -118,9 +126,12 @@ class Bench:
                 server.stop()
 
     def alone(self, table, row, side, round_no):
+        """A row whose figures depend on what the server did before: each try has a fresh one."""
         try:
-            with self.start(table, side) as server:
-                self.measure(server, row.name, row.mode, self.options(row), round_no)
+            for is_last in self.tries():
+                with self.start(table, side) as server:
+                    if self.attempt(server, row.name, row.mode, self.options(row), round_no, is_last):
+                        break
         except servers.Failed as e:
             self.failed(side, row.name, round_no, e)
 
