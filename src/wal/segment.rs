@@ -1,7 +1,8 @@
 //! The files of the log: made ahead of need, filled with zeros, and used again.
 //!
 //! Separate because a sync is cheap only when it changes no metadata: the blocks of a
-//! segment are allocated and written before its first batch.
+//! segment are allocated before its first batch, and written while the log has nothing else
+//! to do.
 //!
 //! ```text
 //!   00…12.new ──zeros──► 00…12.segment ──in use──► 00…12.free ──► 00…19.segment ──► …
@@ -147,10 +148,40 @@ impl Pool {
         if filling.done < self.bytes {
             return Ok(Step::Going);
         }
-        let from = Name::New(filling.number);
-        self.filling = None;
-        self.enter(from)?;
+        self.enter_filled()?;
         Ok(Step::Ready)
+    }
+
+    /// A segment is being filled.
+    pub fn is_filling(&self) -> bool {
+        self.filling.is_some()
+    }
+
+    /// Makes the next segment ready at once. What of it was not filled is allocated and reads
+    /// as zeros: writing there costs more, once, than it would have.
+    ///
+    /// # Errors
+    /// As [`Pool::step`].
+    pub fn hurry(&mut self) -> Result<(), Error> {
+        if self.filling.is_none() {
+            if self.reuse()? {
+                return Ok(());
+            }
+            self.begin()?;
+        }
+        if let Some(filling) = &self.filling
+            && let Err(err) = filling.file.sync()
+        {
+            return Err(self.give_up(err));
+        }
+        self.enter_filled()
+    }
+
+    fn enter_filled(&mut self) -> Result<(), Error> {
+        match self.filling.take() {
+            Some(filling) => self.enter(Name::New(filling.number)),
+            None => Ok(()),
+        }
     }
 
     /// A segment holds nothing that counts any more.

@@ -170,16 +170,22 @@ impl Writer {
         }
     }
 
-    /// Does one step towards a segment if one is needed.
+    /// Does one step towards a segment if one is needed: all at once if somebody waits for
+    /// it, and none of filling it while somebody waits for anything else.
     fn prepare(&mut self) -> Result<(), Error> {
-        {
+        let hurry = {
             let state = self.shared.state.lock();
             let needed = self.pool.ready.is_empty() && !state.no_space && !state.closing;
-            if !needed && !state.wanted {
+            let can_wait = state.urgent > 0 && self.pool.is_filling();
+            if !state.wanted && (!needed || can_wait) {
                 return Ok(());
             }
-        }
-        let step = self.pool.step();
+            state.wanted
+        };
+        let step = match hurry {
+            true => self.pool.hurry().map(|()| Step::Ready),
+            false => self.pool.step(),
+        };
         let mut state = self.shared.state.lock();
         match step {
             Ok(Step::Going) => return Ok(()),
@@ -297,8 +303,8 @@ impl Writer {
     }
 
     fn turn_segment(&mut self, state: &mut State) -> Result<(), Error> {
-        while self.pool.ready.is_empty() {
-            self.pool.step()?;
+        if self.pool.ready.is_empty() {
+            self.pool.hurry()?;
         }
         let Some(segment) = self.pool.ready.pop_front() else {
             return Err(Error::NoSpace);
