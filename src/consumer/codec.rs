@@ -26,7 +26,9 @@ pub fn encode_command(command: Command) -> pb::Command {
         Command::Deliver(seqs) => Kind::Deliver(pb::Deliver {
             seqs: seqs.into_iter().map(|seq| seq.0).collect(),
         }),
-        Command::Ack(seq) => Kind::Ack(seq.0),
+        Command::Ack(seqs) => Kind::Ack(pb::Ack {
+            seqs: seqs.into_iter().map(|seq| seq.0).collect(),
+        }),
         Command::Nak { seq, not_before } => Kind::Nak(pb::Nak {
             seq: seq.0,
             not_before: not_before.map(Timestamp::unix_nanos),
@@ -52,7 +54,7 @@ pub fn decode_command(command: pb::Command) -> Result<Command, DecodeError> {
     use pb::command::Kind;
     Ok(match command.kind.ok_or_else(|| missing("command"))? {
         Kind::Deliver(deliver) => Command::Deliver(deliver.seqs.into_iter().map(Seq).collect()),
-        Kind::Ack(seq) => Command::Ack(Seq(seq)),
+        Kind::Ack(ack) => Command::Ack(ack.seqs.into_iter().map(Seq).collect()),
         Kind::Nak(nak) => Command::Nak {
             seq: Seq(nak.seq),
             not_before: nak.not_before.map(Timestamp::from_unix_nanos),

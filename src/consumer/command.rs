@@ -9,8 +9,9 @@ pub enum Command {
     /// The leader is about to send these, in this order; the consumer sequence of each is
     /// the next one when it is applied.
     Deliver(Vec<Seq>),
-    /// Acknowledged; by the consumer's ack policy everything before it too.
-    Ack(Seq),
+    /// Acknowledged, one after the other; by the consumer's ack policy everything before
+    /// each of them too.
+    Ack(Vec<Seq>),
     /// Not taken: to be delivered again, not before `not_before` (none: at once).
     Nak {
         /// Which.

@@ -5,7 +5,8 @@
 //!
 //! ```text
 //!   poll ──► Propose(Deliver [..]) ──► log ──► Consumer::apply ──► on_applied ──► Deliver, Status
-//!     └─ remembers what is under way, and goes on ahead of it, up to a limit
+//!     ├─ remembers what is under way, and goes on ahead of it, up to a limit
+//!     └─ Deliver at once, where that may be (`ahead`)
 //! ```
 //!
 //! A consumer whose state is not in the log goes the same way: the caller applies what is
@@ -19,14 +20,16 @@
 
 mod acks;
 mod admission;
+mod ahead;
 mod applied;
 mod gather;
 mod idle;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use bytes::Bytes;
 
+use self::ahead::Ahead;
 use super::ack;
 use super::command::Command;
 use super::config::ReplayPolicy;
@@ -133,6 +136,8 @@ pub struct Options<'a> {
     pub seed: u64,
     /// How many bytes a rate limit lets through at once: the largest message there may be.
     pub burst_bytes: u64,
+    /// New messages may be sent while their delivery is still being written.
+    pub sends_ahead: bool,
 }
 
 /// What to do about the reply subject of an acknowledgement.
@@ -163,8 +168,11 @@ struct UnderWay {
     /// The slot of the pull request; none for push.
     pull: Option<usize>,
     size: u64,
-    /// None if it cannot be read: the cursor passes over it, and nobody gets it.
+    /// None if it was sent already, or cannot be read: the cursor passes over it, and nobody
+    /// gets it.
     message: Option<Message>,
+    /// It went out ahead of the log.
+    sent: bool,
 }
 
 /// Why no more is proposed for now.
@@ -197,7 +205,10 @@ pub struct Dispatcher {
     /// How many of `under_way` each proposal has.
     proposals: VecDeque<usize>,
     new_under_way: u64,
+    /// Pending messages whose acknowledgement is proposed and not applied.
+    acks_under_way: HashSet<Seq, foldhash::fast::FixedState>,
     bytes_under_way: u64,
+    ahead_of_log: Ahead,
     /// Where reading goes on, if ahead of the cursor.
     ahead: Seq,
     /// A new message's delivery did not take place: read anew once nothing is under way.
@@ -247,7 +258,9 @@ impl Dispatcher {
             under_way: VecDeque::new(),
             proposals: VecDeque::new(),
             new_under_way: 0,
+            acks_under_way: HashSet::default(),
             bytes_under_way: 0,
+            ahead_of_log: Ahead::new(options.sends_ahead),
             ahead: Seq::NONE,
             resync: false,
             replay,
@@ -353,6 +366,7 @@ impl Dispatcher {
         if !seqs.is_empty() {
             self.proposals.push_back(seqs.len());
             actions.push(Action::Propose(Command::Deliver(seqs)));
+            self.send_ahead(now, consumer, before, actions);
         }
         let stop = stop?; // what was found before the error is under way
         let nothing_left = matches!(stop, Stop::Nothing | Stop::NoTarget);

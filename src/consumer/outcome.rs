@@ -14,9 +14,9 @@ pub struct Outcome {
     pub changed: bool,
     /// Messages this consumer needs no more; the stream may drop them (interest, work queue).
     pub released: Vec<Seq>,
-    /// Of an ack, nak, termination or exhaustion: the delivery it was about, if it was
-    /// pending.
-    pub settled: Option<Delivery>,
+    /// Of acks, a nak, a termination or exhaustion: the deliveries it was about, as far as
+    /// they were pending.
+    pub settled: Vec<Delivery>,
 }
 
 impl Outcome {
@@ -34,8 +34,8 @@ impl Outcome {
 pub enum Kind {
     /// [`super::command::Command::Deliver`].
     Deliver,
-    /// [`super::command::Command::Ack`].
-    Ack,
+    /// [`super::command::Command::Ack`], with what was acknowledged.
+    Ack(Vec<Seq>),
     /// [`super::command::Command::Nak`].
     Nak,
     /// [`super::command::Command::Progress`].

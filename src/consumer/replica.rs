@@ -179,8 +179,19 @@ impl Consumer {
     ) -> Result<Outcome, Error> {
         match command {
             Command::Deliver(seqs) => self.deliver(now, &seqs, store),
-            Command::Ack(seq) => Ok(self.ack(now, seq, Kind::Ack)),
-            Command::Terminate { seq, reason } => Ok(self.ack(now, seq, Kind::Terminate(reason))),
+            Command::Ack(seqs) => {
+                let mut outcome = Outcome::nothing(Kind::default());
+                for seq in &seqs {
+                    self.ack(now, *seq, &mut outcome);
+                }
+                outcome.kind = Kind::Ack(seqs);
+                Ok(outcome)
+            }
+            Command::Terminate { seq, reason } => {
+                let mut outcome = Outcome::nothing(Kind::Terminate(reason));
+                self.ack(now, seq, &mut outcome);
+                Ok(outcome)
+            }
             Command::Nak { seq, not_before } => {
                 let wait = not_before.map_or(Wait::Over, Wait::Until);
                 Ok(self.wait(Kind::Nak, seq, wait))
@@ -295,20 +306,20 @@ impl Consumer {
             .is_some_and(|max| self.num_ack_pending() >= max)
     }
 
-    fn ack(&mut self, now: Timestamp, seq: Seq, kind: Kind) -> Outcome {
-        let mut outcome = Outcome::nothing(kind);
+    fn ack(&mut self, now: Timestamp, seq: Seq, outcome: &mut Outcome) {
         match self.config.ack_policy {
             AckPolicy::None => {}
             AckPolicy::Explicit => {
-                outcome.settled = self.state.settle(Some(now), seq);
-                if outcome.settled.is_some() {
+                if let Some(delivery) = self.state.settle(Some(now), seq) {
+                    outcome.settled.push(delivery);
                     outcome.released.push(seq);
                 }
             }
             AckPolicy::All | AckPolicy::FlowControl => {
                 if seq > self.state.ack_floor().stream && seq <= self.state.delivered().stream {
                     let pending = self.state.pending().get(&seq);
-                    outcome.settled = pending.map(|pending| pending.delivery(seq));
+                    let delivery = pending.map(|pending| pending.delivery(seq));
+                    outcome.settled.extend(delivery);
                     let released = &mut outcome.released;
                     self.state.settle_up_to(now, seq, |seq| released.push(seq));
                     outcome.changed = true;
@@ -320,14 +331,13 @@ impl Consumer {
             outcome.released.push(seq);
         }
         outcome.changed |= !outcome.released.is_empty();
-        outcome
     }
 
     fn wait(&mut self, kind: Kind, seq: Seq, wait: Wait) -> Outcome {
         let settled = self.state.wait(seq, wait);
         Outcome {
             changed: settled.is_some(),
-            settled,
+            settled: settled.into_iter().collect(),
             ..Outcome::nothing(kind)
         }
     }
@@ -339,7 +349,7 @@ impl Consumer {
             _ => false,
         };
         if spent {
-            outcome.settled = self.state.exhaust(seq);
+            outcome.settled.extend(self.state.exhaust(seq));
             outcome.changed = true;
         }
         outcome

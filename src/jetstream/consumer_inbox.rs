@@ -32,32 +32,71 @@ pub fn on_pull(replica: &mut Replica, now: Timestamp, incoming: &Incoming) {
     });
 }
 
-/// An acknowledgement.
-pub fn on_ack(replica: &mut Replica, now: Timestamp, incoming: &Incoming) {
-    let Some(ack) = AckSubject::parse(&incoming.subject) else {
-        return;
-    };
-    let mut acked = None;
-    delivery::with_consumer(
-        replica,
-        now,
-        ack.consumer,
-        |runtime, consumer, _, actions| {
-            let (payload, reply) = (&incoming.payload, &incoming.reply);
-            acked = Some(runtime.on_ack(now, consumer, &ack, payload, reply, actions));
-        },
-    );
-    let Some(acked) = acked else { return };
-    let reply = match acked.answer {
-        Answer::None => Bytes::new(),
-        Answer::Applied => incoming.reply.clone(),
-        Answer::Now => {
-            replica.outlet.publish(&incoming.reply, b"", b"", b"");
-            Bytes::new()
+/// Acknowledgements that came one after the other; leaves none. What goes to one consumer
+/// and wants no answer is one command.
+pub fn on_acks(replica: &mut Replica, now: Timestamp, incoming: &mut Vec<Incoming>) {
+    let mut rest = &incoming[..];
+    while let Some(first) = rest.first() {
+        let Some(AckSubject { consumer: name, .. }) = AckSubject::parse(&first.subject) else {
+            rest = &rest[1..];
+            continue;
+        };
+        let mut decided = Vec::new();
+        let mut count = 0;
+        delivery::with_consumer(replica, now, name, |runtime, consumer, _, actions| {
+            for incoming in rest {
+                let ack = AckSubject::parse(&incoming.subject);
+                let Some(ack) = ack.filter(|ack| ack.consumer == name) else {
+                    break;
+                };
+                let (payload, reply) = (&incoming.payload, &incoming.reply);
+                let acked = runtime.on_ack(now, consumer, &ack, payload, reply, actions);
+                count += 1;
+                match (acked.answer, acked.command) {
+                    (Answer::None, None) => {}
+                    (Answer::None, Some(command)) => add(&mut decided, command),
+                    (answer, command) => decided.push(Decided {
+                        command,
+                        reply: Some((answer, reply.clone())),
+                    }),
+                }
+            }
+        });
+        // At least the first one is read, whoever it was for.
+        rest = &rest[count.max(1)..];
+        for Decided { command, reply } in decided {
+            let reply = match reply {
+                Some((Answer::Now, reply)) => {
+                    replica.outlet.publish(&reply, b"", b"", b"");
+                    Bytes::new()
+                }
+                Some((_, reply)) => reply,
+                None => Bytes::new(),
+            };
+            if let Some(command) = command {
+                delivery::propose(replica, now, name, command, reply);
+            }
         }
-    };
-    if let Some(command) = acked.command {
-        delivery::propose(replica, now, ack.consumer, command, reply);
+    }
+    incoming.clear();
+}
+
+/// What one acknowledgement, or several, lead to.
+struct Decided {
+    command: Option<Command>,
+    /// Where an answer is wanted, and when.
+    reply: Option<(Answer, Bytes)>,
+}
+
+/// Adds a command that nobody waits for; acknowledgements to those before.
+fn add(decided: &mut Vec<Decided>, command: Command) {
+    let before = decided.last_mut().filter(|last| last.reply.is_none());
+    match (before.and_then(|last| last.command.as_mut()), command) {
+        (Some(Command::Ack(known)), Command::Ack(seqs)) => known.extend(seqs),
+        (_, command) => decided.push(Decided {
+            command: Some(command),
+            reply: None,
+        }),
     }
 }
 

@@ -28,7 +28,7 @@ use crate::consumer::ack;
 use crate::consumer::command::Command as ConsumerCommand;
 use crate::consumer::config::{AckPolicy, Config};
 use crate::consumer::dispatch::{self, Action, Closed, Deliver, Dispatcher};
-use crate::consumer::outcome::Delivery;
+use crate::consumer::outcome::{Delivery, Kind};
 use crate::consumer::replica::Consumer;
 use crate::deadline_queue::DeadlineQueue;
 use crate::raft::error::ProposeError;
@@ -142,6 +142,8 @@ pub fn add(replica: &mut Replica, now: Timestamp, name: &str, is_local: bool) {
             consumer: name,
             seed,
             burst_bytes,
+            // Their state is written nowhere: nothing to be ahead of.
+            sends_ahead: !is_local,
         };
         let dispatcher = Dispatcher::new(now, &options, consumer, last);
         let config = consumer.config();
@@ -328,7 +330,7 @@ pub fn on_outcome(
     result: Result<Outcome, ProposeError>,
 ) {
     let now = crate::clock::now();
-    let is_applied = result.is_ok();
+    let mut is_settled = result.is_ok();
     with_consumer(
         replica,
         now,
@@ -336,17 +338,27 @@ pub fn on_outcome(
         |dispatcher, consumer, _, actions| {
             match result.map(|outcome| outcome.answer) {
                 Ok(Answer::Consumer(outcome)) => {
+                    is_settled = !is_early(consumer, &outcome.kind);
                     dispatcher.on_applied(now, consumer, outcome, actions);
                 }
                 // Outcomes come in the order of proposals, so it is known which it was.
                 Ok(_) | Err(_) if is_delivery => dispatcher.on_dropped(now, consumer, actions),
-                Ok(_) | Err(_) => {}
+                Ok(_) | Err(_) => dispatcher.on_ack_dropped(),
             }
         },
     );
     // Whoever hears nothing asks again; whoever is answered relies on it.
-    if is_applied && !reply.is_empty() {
+    if is_settled && !reply.is_empty() {
         replica.outlet.publish(reply, b"", b"", b"");
+    }
+}
+
+/// An acknowledgement of what was sent ahead of the log, and never came into it: it will be
+/// delivered again, so nobody is told that it is settled.
+fn is_early(consumer: &Consumer, kind: &Kind) -> bool {
+    match kind {
+        Kind::Ack(seqs) => seqs.iter().any(|seq| consumer.cursor().is_ahead(*seq)),
+        _ => false,
     }
 }
 

@@ -13,11 +13,14 @@
 //! Invariants: order is kept; messages waiting never exceed `messages_max` and
 //! `bytes_max` (what is refused is told to whoever pushes, who answers 429); calls are not
 //! refused, since they are bounded by the API's own queue. Bytes of small messages share
-//! chunks, so that a message costs no allocation of its own.
+//! chunks, so that a message costs no allocation of its own. The stream is woken when it
+//! listens and enough waits for it ([`Patience`]): never while it is at work anyway.
+
+use std::future::poll_fn;
+use std::task::{Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 
 use super::replica::Replica;
 use crate::connection::id::ConnId;
@@ -41,6 +44,13 @@ pub enum Purpose {
     DirectGet,
     /// What a mirror's or source's origin sent.
     Copy,
+}
+
+impl Purpose {
+    /// Nothing comes of it before the log has taken it.
+    fn can_wait(self) -> bool {
+        matches!(self, Purpose::Publish | Purpose::Ack | Purpose::Copy)
+    }
 }
 
 /// A message, copied.
@@ -97,19 +107,77 @@ pub struct Limits {
     pub bytes_max: usize,
 }
 
-#[derive(Default)]
+/// How much may wait before the stream is woken for it. Only for messages whose answer
+/// waits for the log anyway; for everything else it is woken at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// Messages.
+    pub messages: usize,
+    /// Their bytes.
+    pub bytes: usize,
+}
+
+impl Patience {
+    /// Woken by the first message.
+    pub const NONE: Patience = Patience {
+        messages: 1,
+        bytes: 1,
+    };
+}
+
 struct Waiting {
     events: Vec<Event>,
     messages: usize,
     bytes: usize,
     chunk: BytesMut,
     closed: bool,
+    /// Something waits that is not to wait.
+    is_urgent: bool,
+    /// None while the stream is at work: it looks here before it listens again.
+    patience: Option<Patience>,
+    /// Who listens.
+    waker: Option<Waker>,
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Waiting {
+            events: Vec::new(),
+            messages: 0,
+            bytes: 0,
+            chunk: BytesMut::new(),
+            closed: false,
+            is_urgent: false,
+            patience: Some(Patience::NONE),
+            waker: None,
+        }
+    }
+}
+
+impl Waiting {
+    /// The stream listens, and there is enough for it.
+    fn is_due(&self) -> bool {
+        let is_enough = |patience: Patience| {
+            self.is_urgent
+                || self.closed
+                || self.messages >= patience.messages
+                || self.bytes >= patience.bytes
+        };
+        self.patience.is_some_and(is_enough)
+    }
+
+    /// Whom to wake, now that something came.
+    fn to_wake(&mut self) -> Option<Waker> {
+        match self.is_due() {
+            true => self.waker.take(),
+            false => None,
+        }
+    }
 }
 
 /// What waits for one stream.
 pub struct Mailbox {
     waiting: Mutex<Waiting>,
-    arrived: Notify,
     limits: Limits,
 }
 
@@ -118,7 +186,6 @@ impl Mailbox {
     pub fn new(limits: Limits) -> Mailbox {
         Mailbox {
             waiting: Mutex::default(),
-            arrived: Notify::new(),
             limits,
         }
     }
@@ -139,7 +206,6 @@ impl Mailbox {
         {
             return Err(Full);
         }
-        let was_empty = waiting.events.is_empty();
         let chunk = &mut waiting.chunk;
         if chunk.capacity() < len {
             *chunk = BytesMut::with_capacity(len.max(CHUNK_BYTES));
@@ -161,10 +227,10 @@ impl Mailbox {
             payload: all,
             origin: message.origin,
         }));
+        waiting.is_urgent |= !purpose.can_wait();
+        let waker = waiting.to_wake();
         drop(waiting);
-        if was_empty {
-            self.arrived.notify_one();
-        }
+        wake(waker);
         Ok(())
     }
 
@@ -175,14 +241,20 @@ impl Mailbox {
             return false;
         }
         waiting.events.push(Event::Call(call));
+        waiting.is_urgent = true;
+        let waker = waiting.to_wake();
         drop(waiting);
-        self.arrived.notify_one();
+        wake(waker);
         true
     }
 
     /// Wakes the stream though nothing has come.
     pub fn nudge(&self) {
-        self.arrived.notify_one();
+        let mut waiting = self.waiting.lock();
+        waiting.is_urgent = true;
+        let waker = waiting.to_wake();
+        drop(waiting);
+        wake(waker);
     }
 
     /// Takes everything that waits; `into` must be empty, its memory is used again.
@@ -192,11 +264,34 @@ impl Mailbox {
         std::mem::swap(&mut waiting.events, into);
         waiting.messages = 0;
         waiting.bytes = 0;
+        waiting.is_urgent = false;
+        waiting.patience = None;
     }
 
-    /// Waits until something is there. Cancel-safe.
-    pub async fn arrived(&self) {
-        self.arrived.notified().await;
+    /// Waits until so much is there, or something that is not to wait. For the one who
+    /// drains. Cancel-safe.
+    pub async fn arrived(&self, patience: Patience) {
+        let Limits {
+            messages_max,
+            bytes_max,
+        } = self.limits;
+        let patience = Patience {
+            messages: patience.messages.min(messages_max / 2).max(1),
+            bytes: patience.bytes.min(bytes_max / 2).max(1),
+        };
+        poll_fn(|cx| {
+            let mut waiting = self.waiting.lock();
+            waiting.patience = Some(patience);
+            if waiting.is_due() {
+                return Poll::Ready(());
+            }
+            match &mut waiting.waker {
+                Some(waker) => waker.clone_from(cx.waker()),
+                none => *none = Some(cx.waker().clone()),
+            }
+            Poll::Pending
+        })
+        .await;
     }
 
     /// Gives memory back: nothing has come for a while.
@@ -211,18 +306,45 @@ impl Mailbox {
     /// Takes nothing more; what waits is dropped.
     pub fn close(&self) {
         let mut waiting = self.waiting.lock();
+        let waker = waiting.waker.take();
         *waiting = Waiting {
             closed: true,
             ..Waiting::default()
         };
         drop(waiting);
-        self.arrived.notify_one();
+        wake(waker);
+    }
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Wake};
+
+    use futures_util::FutureExt;
+
     use super::*;
+
+    struct Counts(Arc<AtomicUsize>);
+
+    impl Wake for Counts {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn counting_waker() -> (Waker, Arc<AtomicUsize>) {
+        let wakes = Arc::new(AtomicUsize::new(0));
+        (Arc::new(Counts(Arc::clone(&wakes))).into(), wakes)
+    }
 
     fn message<'a>(subject: &'a [u8], header_len: Option<usize>, body: &'a [u8]) -> Message<'a> {
         Message {
@@ -287,6 +409,66 @@ mod tests {
             assert_eq!(drained(&mailbox).len(), 2);
             assert_eq!(push(), Ok(()));
         }
+    }
+
+    #[test]
+    fn the_stream_is_woken_when_enough_waits() {
+        let mailbox = mailbox(100, 1000);
+        let patience = |messages, bytes| Patience { messages, bytes };
+        let is_woken = |patience| mailbox.arrived(patience).now_or_never().is_some();
+        let push = |purpose| {
+            mailbox
+                .push(purpose, &message(b"a", None, b"1234"))
+                .unwrap()
+        };
+        assert!(!is_woken(Patience::NONE));
+        push(Purpose::Publish);
+        assert!(is_woken(Patience::NONE));
+        assert!(!is_woken(patience(2, 100)));
+        assert!(is_woken(patience(2, 10)), "ten bytes are enough");
+        push(Purpose::Ack);
+        assert!(is_woken(patience(2, 100)));
+        for purpose in [Purpose::Pull, Purpose::DirectGet, Purpose::FlowReply] {
+            drained(&mailbox);
+            push(purpose);
+            assert!(is_woken(patience(9, 100)), "{purpose:?} does not wait");
+        }
+        drained(&mailbox);
+        mailbox.call(Box::new(|_| {}));
+        assert!(is_woken(patience(9, 100)), "nor does a call");
+    }
+
+    #[test]
+    fn patience_ends_before_the_mailbox_is_full() {
+        for (messages_max, bytes_max) in [(4, 1000), (100, 40)] {
+            let mailbox = mailbox(messages_max, bytes_max);
+            let push = || mailbox.push(Purpose::Publish, &message(b"a", None, b"1234"));
+            let patience = Patience {
+                messages: 50,
+                bytes: 500,
+            };
+            assert_eq!((push(), push()), (Ok(()), Ok(())));
+            assert!(mailbox.arrived(patience).now_or_never().is_some());
+        }
+    }
+
+    #[test]
+    fn whoever_waits_is_woken() {
+        let mailbox = mailbox(100, 1000);
+        let (waker, wakes) = counting_waker();
+        let mut cx = Context::from_waker(&waker);
+        let mut waits = pin!(mailbox.arrived(Patience {
+            messages: 2,
+            bytes: 100,
+        }));
+        assert!(waits.as_mut().poll(&mut cx).is_pending());
+        let push = || mailbox.push(Purpose::Publish, &message(b"a", None, b"1234"));
+        push().unwrap();
+        assert_eq!(wakes.load(Ordering::Relaxed), 0);
+        push().unwrap();
+        push().unwrap();
+        assert_eq!(wakes.load(Ordering::Relaxed), 1, "once");
+        assert!(waits.as_mut().poll(&mut cx).is_ready());
     }
 
     #[test]

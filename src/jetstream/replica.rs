@@ -27,7 +27,7 @@ use super::account::{AccountStreams, Room};
 use super::advisories::Advisory;
 use super::delivery::Deliveries;
 use super::handle::StreamHandle;
-use super::mailbox::{Event, Incoming, Purpose};
+use super::mailbox::{Event, Incoming, Patience, Purpose};
 use super::origin::Origin;
 use super::outlet::Outlet;
 use super::rest::Rest;
@@ -50,8 +50,8 @@ use crate::subject::transform::Transform;
 /// Entries under way at once: one is being synced while the next are gathered.
 pub const PROPOSALS_MAX: usize = 4;
 /// A smaller entry waits for the one under way: many would cost a sync each.
-const COMMANDS_WORTH_A_SYNC: usize = 256;
-/// As [`COMMANDS_WORTH_A_SYNC`], in bytes.
+const MESSAGES_WORTH_A_SYNC: usize = 256;
+/// As [`MESSAGES_WORTH_A_SYNC`], in bytes.
 const BYTES_WORTH_A_SYNC: usize = 256 * 1024;
 /// Commands in one entry.
 const COMMANDS_MAX: usize = 4096;
@@ -94,6 +94,8 @@ pub enum Waiter {
 struct Batch {
     commands: Vec<Command>,
     waiters: Vec<Waiter>,
+    /// Messages that are stored, delivered, acknowledged.
+    messages: usize,
     bytes: usize,
 }
 
@@ -123,6 +125,8 @@ pub struct Replica {
     rules: Rules,
     random: Random,
     batch: Batch,
+    /// Came one after the other, and wait for what comes next.
+    acks: Vec<Incoming>,
     /// In the order of the log, in which they are answered too.
     in_flight: VecDeque<Proposal>,
     is_ticking: bool,
@@ -208,6 +212,7 @@ impl Replica {
             ids,
             text: Vec::new(),
             batch: Batch::default(),
+            acks: Vec::new(),
             in_flight: VecDeque::new(),
             rest: Rest::default(),
             stopping: None,
@@ -216,6 +221,7 @@ impl Replica {
 
     /// Adds a command to the next entry.
     pub fn submit(&mut self, command: Command, waiter: Waiter) {
+        self.batch.messages += messages(&command);
         self.batch.bytes += weight(&command);
         self.batch.commands.push(command);
         self.batch.waiters.push(waiter);
@@ -339,6 +345,7 @@ impl Replica {
         self.begin();
         loop {
             let deadline = timers::next_deadline(&self);
+            let patience = self.patience();
             let mut is_used = true;
             tokio::select! {
                 biased;
@@ -346,7 +353,7 @@ impl Replica {
                     self.in_flight.pop_front();
                     self.complete(waiters, result);
                 }
-                () = handle.mailbox.arrived() => {}
+                () = handle.mailbox.arrived(patience) => {}
                 () = timer.until(deadline) => is_used = false,
             }
             handle.mailbox.drain(&mut events);
@@ -355,11 +362,16 @@ impl Replica {
                 self.rest.note_use(now);
             }
             for event in events.drain(..) {
+                let is_ack = matches!(&event, Event::Message(one) if one.purpose == Purpose::Ack);
+                if !is_ack {
+                    self.take_acks(now);
+                }
                 match event {
                     Event::Message(incoming) => self.on_message(now, incoming),
                     Event::Call(call) => call(&mut self),
                 }
             }
+            self.take_acks(now);
             timers::on_time(&mut self, now);
             self.turn(now);
             if self.stopping.is_some() {
@@ -376,14 +388,39 @@ impl Replica {
         self.group.clone().stop().await;
     }
 
+    /// While an entry is under way, its outcome wakes the stream in any case: for less than
+    /// what would be another one it is not woken.
+    fn patience(&self) -> Patience {
+        if self.in_flight.is_empty() {
+            return Patience::NONE;
+        }
+        let left = |worth: usize, gathered: usize| match worth.checked_sub(gathered) {
+            Some(left) if left > 0 => left,
+            _ => worth,
+        };
+        Patience {
+            messages: left(MESSAGES_WORTH_A_SYNC, self.batch.messages),
+            bytes: left(BYTES_WORTH_A_SYNC, self.batch.bytes),
+        }
+    }
+
     fn on_message(&mut self, now: Timestamp, incoming: Incoming) {
         match incoming.purpose {
             Purpose::Publish => ingest::on_publish(self, incoming),
-            Purpose::Ack => consumer_inbox::on_ack(self, now, &incoming),
+            Purpose::Ack => self.acks.push(incoming),
             Purpose::Pull => consumer_inbox::on_pull(self, now, &incoming),
             Purpose::FlowReply => consumer_inbox::on_flow_reply(self, now, &incoming),
             Purpose::DirectGet => direct_get::answer(self, &incoming),
             Purpose::Copy => super::origin::on_copy(self, now, incoming),
+        }
+    }
+
+    /// Hands the acknowledgements that came one after the other to their consumers.
+    fn take_acks(&mut self, now: Timestamp) {
+        if !self.acks.is_empty() {
+            let mut acks = std::mem::take(&mut self.acks);
+            consumer_inbox::on_acks(self, now, &mut acks);
+            self.acks = acks;
         }
     }
 
@@ -510,6 +547,7 @@ impl Replica {
         self.deliveries.rest();
         self.handle.mailbox.rest();
         self.text = Vec::new();
+        self.acks = Vec::new();
         self.batch = Batch::default();
         self.in_flight = VecDeque::new();
         self.group.rest();
@@ -560,8 +598,7 @@ async fn first(in_flight: &mut VecDeque<Proposal>) -> <Proposal as Future>::Outp
 impl Batch {
     /// Whether to propose it now, or to let it grow while another entry is under way.
     fn is_worth(&self, another_is_under_way: bool) -> bool {
-        let is_large =
-            self.commands.len() >= COMMANDS_WORTH_A_SYNC || self.bytes >= BYTES_WORTH_A_SYNC;
+        let is_large = self.messages >= MESSAGES_WORTH_A_SYNC || self.bytes >= BYTES_WORTH_A_SYNC;
         is_large || !another_is_under_way && !self.commands.is_empty()
     }
 
@@ -585,11 +622,27 @@ impl Batch {
         let waiters = std::mem::replace(&mut self.waiters, rest);
         let bytes = commands.iter().map(weight).sum();
         self.bytes = self.bytes.saturating_sub(bytes);
+        let messages = commands.iter().map(messages).sum();
+        self.messages = self.messages.saturating_sub(messages);
         Batch {
             commands,
             waiters,
+            messages,
             bytes,
         }
+    }
+}
+
+/// The messages a command is about.
+fn messages(command: &Command) -> usize {
+    match command {
+        Command::Consumer { command, .. } => match command {
+            consumer::command::Command::Deliver(seqs) | consumer::command::Command::Ack(seqs) => {
+                seqs.len()
+            }
+            _ => 1,
+        },
+        _ => 1,
     }
 }
 

@@ -288,7 +288,7 @@ mod tests {
             },
             consumer(ConsumerCommand::Deliver(vec![Seq(1), Seq(5)])),
             consumer(ConsumerCommand::Deliver(vec![])),
-            consumer(ConsumerCommand::Ack(Seq(1))),
+            consumer(ConsumerCommand::Ack(vec![Seq(1), Seq(3)])),
             consumer(ConsumerCommand::Nak {
                 seq: Seq(2),
                 not_before: Some(time),

@@ -157,11 +157,13 @@ impl Model {
                     }
                 }
             }
-            ConsumerCommand::Ack(seq) => {
-                let was_pending = consumer.pending.contains(&seq);
-                consumer.pending.retain(|pending| *pending != seq);
-                if was_pending && self.config.retention == Retention::WorkQueue {
-                    self.held.retain(|held| held.message.seq != seq);
+            ConsumerCommand::Ack(seqs) => {
+                for seq in seqs {
+                    let was_pending = consumer.pending.contains(&seq);
+                    consumer.pending.retain(|pending| *pending != seq);
+                    if was_pending && self.config.retention == Retention::WorkQueue {
+                        self.held.retain(|held| held.message.seq != seq);
+                    }
                 }
             }
             other => panic!("not in the model: {other:?}"),

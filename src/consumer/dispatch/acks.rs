@@ -1,7 +1,7 @@
 //! What acknowledgements, and answers to flow control, ask for.
 //!
-//! Separate because it is decided on what is applied, and only proposes: an
-//! acknowledgement takes effect in the log's order.
+//! Separate because it is decided on what is applied or sent ahead of that, and only
+//! proposes: an acknowledgement takes effect in the log's order.
 
 use bytes::Bytes;
 
@@ -36,8 +36,9 @@ impl Dispatcher {
                 answer: Answer::None,
             };
         }
-        let known = seq <= state.delivered().stream;
-        let is_pending = state.pending().contains_key(&seq);
+        let is_ahead = self.is_sent_ahead(consumer, seq);
+        let known = is_ahead || seq <= state.delivered().stream;
+        let is_pending = is_ahead || state.pending().contains_key(&seq);
         let is_open = is_pending
             || state.exhausted().contains(&seq)
             || (policy != AckPolicy::Explicit && seq > state.ack_floor().stream);
@@ -47,7 +48,13 @@ impl Dispatcher {
                 answer_now = false;
                 None
             }
-            Ack::Done | Ack::Next(_) => is_open.then_some(Command::Ack(seq)),
+            Ack::Done | Ack::Next(_) if is_open => {
+                if policy == AckPolicy::Explicit && is_pending {
+                    self.acks_under_way.insert(seq);
+                }
+                Some(Command::Ack(vec![seq]))
+            }
+            Ack::Done | Ack::Next(_) => None,
             Ack::Terminate(reason) => is_open.then(|| Command::Terminate {
                 seq,
                 reason: reason.to_owned(),
@@ -85,7 +92,7 @@ impl Dispatcher {
             return None;
         }
         let seq = header(headers, b"Nats-Last-Stream")?.min(consumer.state().delivered().stream.0);
-        (Seq(seq) > consumer.state().ack_floor().stream).then_some(Command::Ack(Seq(seq)))
+        (Seq(seq) > consumer.state().ack_floor().stream).then(|| Command::Ack(vec![Seq(seq)]))
     }
 }
 

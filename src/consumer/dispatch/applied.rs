@@ -20,11 +20,12 @@ impl Dispatcher {
         &mut self,
         now: Timestamp,
         consumer: &Consumer,
-        outcome: Outcome,
+        mut outcome: Outcome,
         actions: &mut Vec<Action>,
     ) {
         match outcome.kind {
             Kind::Deliver => {
+                self.ahead_of_log.note(!outcome.deliveries.is_empty());
                 self.on_delivered(now, consumer, &outcome.deliveries, actions);
                 return;
             }
@@ -39,18 +40,27 @@ impl Dispatcher {
             }
             _ => {}
         }
-        let Some(delivery) = outcome.settled else {
-            return;
-        };
-        let config = consumer.config();
-        match outcome.kind {
-            Kind::Ack if self.samples && config.ack_policy == AckPolicy::Explicit => {
-                let ack_time_ns = now.unix_nanos().saturating_sub(delivery.time_ns);
-                actions.push(Action::Advisory(Advisory::Acked {
-                    delivery,
-                    ack_time_ns,
+        if let Kind::Ack(seqs) = &outcome.kind {
+            for seq in seqs {
+                self.acks_under_way.remove(seq);
+            }
+            let config = consumer.config();
+            if self.samples && config.ack_policy == AckPolicy::Explicit {
+                actions.extend(outcome.settled.into_iter().map(|delivery| {
+                    let ack_time_ns = now.unix_nanos().saturating_sub(delivery.time_ns);
+                    Action::Advisory(Advisory::Acked {
+                        delivery,
+                        ack_time_ns,
+                    })
                 }));
             }
+            return;
+        }
+        // All others are about one.
+        let Some(delivery) = outcome.settled.pop() else {
+            return;
+        };
+        match outcome.kind {
             Kind::Nak => {
                 actions.push(Action::Advisory(Advisory::Naked(delivery)));
                 self.wait(consumer, delivery.stream_seq, actions);
@@ -67,7 +77,14 @@ impl Dispatcher {
     /// A proposed delivery came to nothing. Only for [`Kind::Deliver`]: of other commands
     /// nothing is under way.
     pub fn on_dropped(&mut self, now: Timestamp, consumer: &Consumer, actions: &mut Vec<Action>) {
+        self.ahead_of_log.note(false);
         self.on_delivered(now, consumer, &[], actions);
+    }
+
+    /// A proposed acknowledgement came to nothing, so far as anybody knows.
+    pub fn on_ack_dropped(&mut self) {
+        // Of others that are under way too: they count as pending until they are applied.
+        self.acks_under_way.clear();
     }
 
     pub(super) fn on_delivered(
@@ -91,6 +108,9 @@ impl Dispatcher {
             self.bytes_under_way -= one.size;
             let delivery = deliveries.next_if(|delivery| delivery.stream_seq == one.seq);
             self.note(consumer, &one, delivery.is_some());
+            if one.sent {
+                continue;
+            }
             let sent = delivery.is_some();
             let to = match (&self.push, one.pull) {
                 (Some(push), _) => push.to.clone(),

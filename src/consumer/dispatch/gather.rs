@@ -202,7 +202,9 @@ impl Dispatcher {
 
     /// Why no new message may go out, whatever it is.
     pub(super) fn new_held_back(&self, consumer: &Consumer) -> Option<Stop> {
-        let ack_pending = consumer.num_ack_pending() + self.new_under_way;
+        // An ack that is under way is applied before what is proposed now.
+        let acked = self.acks_under_way.len() as u64;
+        let ack_pending = (consumer.num_ack_pending() + self.new_under_way).saturating_sub(acked);
         if let Some(stop) = self.held_back() {
             Some(stop)
         } else if consumer.pending_max().is_some_and(|max| ack_pending >= max) {
@@ -279,6 +281,7 @@ impl Dispatcher {
             pull,
             size,
             message: Some(bodiless.unwrap_or_else(|| whole(message))),
+            sent: false,
         });
         Ok(())
     }
@@ -292,6 +295,7 @@ impl Dispatcher {
             pull: None,
             size: 0,
             message: None,
+            sent: false,
         });
     }
 

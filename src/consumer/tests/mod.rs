@@ -1,5 +1,6 @@
 //! Whole consumers: scripts, a naive model under generated histories, replay.
 
+mod ahead;
 mod history;
 mod replay;
 mod script;

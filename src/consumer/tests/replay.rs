@@ -27,7 +27,7 @@ fn command() -> impl Strategy<Value = Command> {
     let time = || proptest::option::of((0..100_i64).prop_map(|s| at(s * SECOND)));
     prop_oneof![
         6 => proptest::collection::vec(seq(), 0..6).prop_map(Command::Deliver),
-        3 => seq().prop_map(Command::Ack),
+        3 => proptest::collection::vec(seq(), 0..4).prop_map(Command::Ack),
         2 => (seq(), time()).prop_map(|(seq, not_before)| Command::Nak { seq, not_before }),
         1 => seq().prop_map(Command::Progress),
         1 => (seq(), ".{0,5}").prop_map(|(seq, reason)| Command::Terminate { seq, reason }),

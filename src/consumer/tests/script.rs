@@ -13,18 +13,26 @@ use crate::consumer::dispatch::{Answer, Closed};
 use crate::store::memory::MemoryStore;
 use crate::store::message::Seq;
 
-/// Plays a script and compares what is seen, line by line.
+/// Plays a script and compares what is seen, line by line: it is the same whether messages
+/// are sent ahead of the log or not, as long as the log takes everything.
 pub fn check(config: Config, script: &str) {
     check_from(config, &[], script);
 }
 
 /// The same, with messages on these subjects stored before the consumer is made.
 pub fn check_from(config: Config, stored: &[&str], script: &str) {
-    let mut before = World::new(Config::default(), MemoryStore::new());
-    for subject in stored {
-        before.store(subject, b"x");
-    }
-    let mut world = World::new(config, before.store);
+    let store = || {
+        let mut before = World::new(Config::default(), MemoryStore::new());
+        for subject in stored {
+            before.store(subject, b"x");
+        }
+        before.store
+    };
+    play(&mut World::new(config.clone(), store()), script);
+    play(&mut World::sending_ahead(config, store()), script);
+}
+
+fn play(world: &mut World, script: &str) {
     for line in script
         .lines()
         .map(str::trim)
@@ -42,7 +50,7 @@ pub fn check_from(config: Config, stored: &[&str], script: &str) {
         world.now = at(now);
         let mut seen = Vec::new();
         for each in steps.split(';') {
-            step(&mut world, each.trim(), &mut seen);
+            step(world, each.trim(), &mut seen);
         }
         assert_eq!(seen.join(", "), expected.trim(), "{line}");
     }

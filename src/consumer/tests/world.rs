@@ -54,14 +54,25 @@ pub struct World {
     pub log: VecDeque<Command>,
     /// What was applied, with its time; for replays.
     pub applied: Vec<Command>,
+    sends_ahead: bool,
 }
 
 impl World {
-    pub fn new(config: Config, mut store: MemoryStore) -> World {
+    /// A world whose dispatcher waits for the log.
+    pub fn new(config: Config, store: MemoryStore) -> World {
+        World::build(config, store, false)
+    }
+
+    /// A world whose dispatcher may send ahead of the log.
+    pub fn sending_ahead(config: Config, store: MemoryStore) -> World {
+        World::build(config, store, true)
+    }
+
+    fn build(config: Config, mut store: MemoryStore, sends_ahead: bool) -> World {
         let now = at(0);
         let consumer = Consumer::create(now, config, &mut store).expect("a memory store works");
         let last = store.state().last_seq;
-        let dispatcher = Dispatcher::new(now, &options(), &consumer, last);
+        let dispatcher = Dispatcher::new(now, &options(sends_ahead), &consumer, last);
         World {
             now,
             store,
@@ -69,6 +80,7 @@ impl World {
             dispatcher,
             log: VecDeque::new(),
             applied: Vec::new(),
+            sends_ahead,
         }
     }
 
@@ -98,14 +110,18 @@ impl World {
         all
     }
 
-    /// The first proposal comes to nothing, if it is a delivery.
+    /// The first proposal comes to nothing, if it is a delivery or an acknowledgement.
     pub fn drop_one(&mut self) -> Vec<Action> {
         let (mut actions, mut told) = (Vec::new(), Vec::new());
-        if let Some(Command::Deliver(_)) = self.log.front() {
-            self.log.pop_front();
-            self.dispatcher
-                .on_dropped(self.now, &self.consumer, &mut actions);
+        match self.log.front() {
+            Some(Command::Deliver(_)) => {
+                self.dispatcher
+                    .on_dropped(self.now, &self.consumer, &mut actions);
+            }
+            Some(Command::Ack(_)) => self.dispatcher.on_ack_dropped(),
+            _ => return told,
         }
+        self.log.pop_front();
         self.sort(actions, &mut told);
         told
     }
@@ -193,7 +209,8 @@ impl World {
     /// Another leader takes over: soft state is lost, and so is what was not in the log.
     pub fn change_leader(&mut self) {
         let last = self.store.state().last_seq;
-        self.dispatcher = Dispatcher::new(self.now, &options(), &self.consumer, last);
+        let options = options(self.sends_ahead);
+        self.dispatcher = Dispatcher::new(self.now, &options, &self.consumer, last);
         self.log.clear();
     }
 
@@ -263,11 +280,12 @@ fn text(bytes: &Bytes) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn options() -> Options<'static> {
+fn options(sends_ahead: bool) -> Options<'static> {
     Options {
         stream: "s",
         consumer: "c",
         seed: 0,
         burst_bytes: 1000,
+        sends_ahead,
     }
 }

@@ -232,7 +232,7 @@ impl Script {
             45..50 => self.publish_again().await,
             50..56 => self.delete_message().await,
             56..59 => self.purge().await,
-            59..72 => self.fetch().await,
+            59..72 => self.fetch(world).await,
             72..92 => self.ack().await,
             92..95 => self.update().await,
             95..97 => match self.now().contains_key("X") {
@@ -343,11 +343,13 @@ impl Script {
         self.confirm();
     }
 
-    async fn fetch(&mut self) {
+    async fn fetch(&mut self, world: &World) {
         let stream = ["S", "W"][self.random.below(2) as usize];
         let count = 1 + self.random.below(5) as usize;
         self.issue(|_| {});
         let fetched = self.client.fetch(stream, "c", count).await;
+        // They come before the log has them; until then a cut brings them once more.
+        world.wait_for_log(stream).await;
         self.confirm();
         for received in &fetched {
             let message = find(&self.now()[stream], received.seq());

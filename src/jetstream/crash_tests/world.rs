@@ -148,6 +148,18 @@ impl World {
         self.site.stream(name)
     }
 
+    /// Returns when the log has everything that the stream wanted written.
+    pub async fn wait_for_log(&self, name: &str) {
+        let handle = self.stream(name).expect("it runs");
+        while handle
+            .read(|replica| replica.is_busy())
+            .await
+            .expect("it runs")
+        {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Ends everything in good order.
     pub async fn stop(self) {
         self.jetstream.streams.stop().await;

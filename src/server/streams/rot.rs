@@ -280,7 +280,8 @@ async fn images(root: &Path) -> ([PathBuf; 2], Truth) {
         },
         of_consumer(consumer::command::Command::Deliver(delivered)),
     ];
-    commands.extend((1..=7).map(|seq| of_consumer(consumer::command::Command::Ack(Seq(seq)))));
+    commands
+        .extend((1..=7).map(|seq| of_consumer(consumer::command::Command::Ack(vec![Seq(seq)]))));
     commands.extend([30, 31, 32, 90].map(|seq| Command::Delete {
         seq: Seq(seq),
         erase: false,

@@ -168,7 +168,7 @@ fn some_consumer_command(picks: &mut Picks, config: &Config, last: Seq) -> Comma
             let from = near(picks);
             ConsumerCommand::Deliver((from.0..=last.0).map(Seq).collect())
         }
-        _ => ConsumerCommand::Ack(near(picks)),
+        _ => ConsumerCommand::Ack((0..=picks.below(2)).map(|_| near(picks)).collect()),
     };
     Command::Consumer { name, command }
 }

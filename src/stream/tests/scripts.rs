@@ -104,7 +104,9 @@ impl<'a> Line<'a> {
             "deliver" => consumer(ConsumerCommand::Deliver(
                 (2..self.words.len()).map(|at| self.seq(at)).collect(),
             )),
-            "ack" => consumer(ConsumerCommand::Ack(self.seq(2))),
+            "ack" => consumer(ConsumerCommand::Ack(
+                (2..self.words.len()).map(|at| self.seq(at)).collect(),
+            )),
             "exhaust" => consumer(ConsumerCommand::Exhausted(self.seq(2))),
             "term" => consumer(ConsumerCommand::Terminate {
                 seq: self.seq(2),

@@ -1,0 +1,86 @@
+//! Messages that are sent before the log has taken their delivery.
+
+use super::world::{World, pull, show};
+use crate::consumer::config::{AckPolicy, Config};
+use crate::consumer::dispatch::Answer;
+use crate::store::memory::MemoryStore;
+use crate::store::message::Seq;
+
+/// Three messages, and a request for ten that was looked at once.
+fn asked(config: Config) -> (World, Vec<String>) {
+    let mut world = World::sending_ahead(config, MemoryStore::new());
+    for _ in 0..3 {
+        world.store("a", b"x");
+    }
+    let told = world.pull("x", r#"{"batch":10}"#);
+    assert_eq!(told, []);
+    let told = world.poll().iter().map(show).collect();
+    (world, told)
+}
+
+const SENT: [&str; 3] = ["x 1 n=1 c=1 p=2", "x 2 n=1 c=2 p=1", "x 3 n=1 c=3 p=0"];
+
+#[test]
+fn new_messages_go_out_at_once() {
+    for ack_policy in [AckPolicy::Explicit, AckPolicy::All, AckPolicy::None] {
+        let (mut world, told) = asked(Config {
+            ack_policy,
+            ..pull()
+        });
+        assert_eq!(told, SENT);
+        assert_eq!(world.consumer.state().delivered().consumer, 0);
+        let (_, told) = world.commit_one().expect("their delivery");
+        assert_eq!(told, [], "they were sent");
+        assert_eq!(world.consumer.state().delivered().consumer, 3);
+    }
+}
+
+#[test]
+fn whoever_limits_deliveries_waits_for_the_log() {
+    let limited = Config {
+        max_deliver: 2,
+        ..pull()
+    };
+    let (mut world, told) = asked(limited);
+    assert!(told.is_empty(), "{told:?}");
+    let (_, told) = world.commit_one().expect("their delivery");
+    assert_eq!(told.iter().map(show).collect::<Vec<_>>(), SENT);
+}
+
+#[test]
+fn an_acknowledgement_may_come_before_the_log_has_the_delivery() {
+    let (mut world, _) = asked(pull());
+    let (acked, _) = world.ack(Seq(2), "+ACK", "r");
+    assert_eq!(acked.answer, Answer::Applied);
+    world.commit_one().expect("their delivery");
+    let (outcome, _) = world.commit_one().expect("the acknowledgement");
+    assert_eq!(outcome.released, [Seq(2)]);
+    assert_eq!(world.consumer.num_ack_pending(), 2);
+}
+
+#[test]
+fn what_never_came_into_the_log_is_sent_again_behind_it() {
+    let (mut world, _) = asked(pull());
+    assert_eq!(world.drop_one(), []);
+    assert_eq!(world.poll(), [], "it waits for the log now");
+    let (_, told) = world.commit_one().expect("their delivery, again");
+    assert_eq!(told.iter().map(show).collect::<Vec<_>>(), SENT);
+    world.store("a", b"x");
+    let told: Vec<String> = world.poll().iter().map(show).collect();
+    assert_eq!(told, ["x 4 n=1 c=4 p=0"], "the log can be trusted again");
+}
+
+#[test]
+fn an_acknowledgement_makes_room_before_it_is_in_the_log() {
+    let (mut world, told) = asked(Config {
+        max_ack_pending: 2,
+        ..pull()
+    });
+    assert_eq!(told, SENT[..2]);
+    world.commit_one().expect("their delivery");
+    assert_eq!(world.poll(), []);
+    world.ack(Seq(1), "+ACK", "");
+    assert_eq!(world.poll().iter().map(show).collect::<Vec<_>>(), SENT[2..]);
+    world.settle();
+    assert_eq!(world.consumer.num_ack_pending(), 2);
+}
