@@ -359,6 +359,7 @@ impl Dispatcher {
         if self.pulls.check_at().is_some_and(|at| at <= now) {
             self.sweep(now, consumer, false, actions);
         }
+        self.forget_settled(consumer);
         let before = self.under_way.len();
         let stop = self.gather(now, consumer, store, actions);
         let proposed = self.under_way.range(before..);

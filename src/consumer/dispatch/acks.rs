@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use super::{Acked, Action, Answer, Dispatcher};
+use super::{Acked, Action, Answer, BATCH_MAX, Dispatcher};
 use crate::clock::Timestamp;
 use crate::consumer::ack::{Ack, AckSubject};
 use crate::consumer::command::Command;
@@ -78,6 +78,20 @@ impl Dispatcher {
             (Some(_), false) => Answer::Applied,
         };
         Acked { command, answer }
+    }
+
+    /// Acknowledgements under way make room once: not for what was terminated, or left the
+    /// stream, meanwhile. Only looked at where room is scarce.
+    pub(super) fn forget_settled(&mut self, consumer: &Consumer) {
+        let wanted = consumer.num_ack_pending() + self.new_under_way + BATCH_MAX as u64;
+        if self.acks_under_way.is_empty() || consumer.pending_max().is_none_or(|max| wanted <= max)
+        {
+            return;
+        }
+        let mut acks = std::mem::take(&mut self.acks_under_way);
+        let pending = consumer.state().pending();
+        acks.retain(|seq| pending.contains_key(seq) || self.is_sent_ahead(consumer, *seq));
+        self.acks_under_way = acks;
     }
 
     /// A flow control request was answered, with these headers.

@@ -71,6 +71,25 @@ fn what_never_came_into_the_log_is_sent_again_behind_it() {
 }
 
 #[test]
+fn what_is_settled_twice_makes_room_once() {
+    let (mut world, told) = asked(Config {
+        max_ack_pending: 1,
+        ..pull()
+    });
+    assert_eq!(told, SENT[..1]);
+    world.ack(Seq(1), "+TERM", "");
+    world.ack(Seq(1), "+ACK", "");
+    world.commit_one().expect("the delivery");
+    world.commit_one().expect("the termination");
+    assert_eq!(
+        world.poll().iter().map(show).collect::<Vec<_>>(),
+        SENT[1..2]
+    );
+    world.settle();
+    assert_eq!(world.consumer.num_ack_pending(), 1);
+}
+
+#[test]
 fn an_acknowledgement_makes_room_before_it_is_in_the_log() {
     let (mut world, told) = asked(Config {
         max_ack_pending: 2,
