@@ -27,6 +27,7 @@ pub mod damage;
 pub mod format;
 pub mod manifest;
 pub mod reader;
+mod recent;
 pub mod recovery;
 mod scan;
 pub mod scrub;
@@ -53,6 +54,7 @@ use crate::vfs::{self, File, Vfs};
 use block::{Block, Hasher};
 use checkpoint::{Dirty, Retired, Shared};
 use reader::{Go, Reader, Source, Walked};
+use recent::Recent;
 
 /// How a file store works; the same on every replica.
 #[derive(Clone, Debug)]
@@ -121,6 +123,7 @@ pub struct FileStore {
     /// Sealed blocks may have an end that is not in their file yet.
     holds_blocks: bool,
     reader: Reader,
+    recent: Recent,
     /// Where the message behind the one read last is.
     cursor: Cursor,
     /// Messages in the ledger that cannot be read.
@@ -340,6 +343,16 @@ impl FileStore {
         }
     }
 
+    /// Takes a message off all figures but those of its block.
+    fn count_out(&mut self, at: usize, subject: &[u8], seq: Seq, size: u64) -> Result<(), Error> {
+        self.drop_if_empty(at);
+        self.subjects.remove(subject, seq);
+        match self.ledger.remove(seq, size) {
+            true => self.tell_first_time(),
+            false => Ok(()),
+        }
+    }
+
     fn retire(&mut self, block: &Block) {
         self.retired.push(Retired {
             name: block.name(),
@@ -492,6 +505,7 @@ impl MsgStore for FileStore {
         if let Some(block) = self.blocks.back_mut() {
             block.appended(message.seq, message.time, len, size);
         }
+        self.recent.note(message.seq, len, size);
         self.ledger.append(message.seq, message.time, size);
         self.subjects.append(subject, message.seq);
         if self.buffer.len() >= self.options.buffer_bytes {
@@ -525,12 +539,22 @@ impl MsgStore for FileStore {
             return Ok(None);
         };
         self.blocks[at].removed(len, removed.bytes, erase);
-        self.drop_if_empty(at);
-        self.subjects.remove(&removed.subject, seq);
-        if self.ledger.remove(seq, removed.bytes) {
-            self.tell_first_time()?;
-        }
+        self.count_out(at, &removed.subject, seq, removed.bytes)?;
         Ok(Some(removed))
+    }
+
+    fn remove_of(&mut self, subject: &[u8], seq: Seq) -> Result<bool, Error> {
+        if !self.ledger.contains(seq) {
+            return Ok(false);
+        }
+        let sizes = self.recent.get(seq).filter(|_| !self.lost.contains(seq.0));
+        let (Some(sizes), Some(at)) = (sizes, self.block_of(seq)) else {
+            return Ok(self.remove(seq, false)?.is_some());
+        };
+        let counted = u64::from(sizes.counted);
+        self.blocks[at].removed(sizes.record as usize, counted, false);
+        self.count_out(at, subject, seq, counted)?;
+        Ok(true)
     }
 
     fn truncate_front(
@@ -704,6 +728,7 @@ impl MsgStore for FileStore {
         self.buffer.shrink_to(0);
         self.hasher = None;
         self.reader.rest();
+        self.recent.rest();
         self.forget_synced();
         self.close_files();
         // A file that is still to be synced stays open: whoever syncs must hear whether it

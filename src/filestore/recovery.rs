@@ -25,6 +25,7 @@ use super::block::{self, Block};
 use super::checkpoint::{Progress, Retired, Shared};
 use super::manifest::{self, BYTES_MAX, Manifest};
 use super::reader::Reader;
+use super::recent::Recent;
 use super::{FileStore, Health, Options, disk};
 use crate::store::error::Error;
 use crate::store::message::Seq;
@@ -85,6 +86,7 @@ impl Opening {
             hasher: None,
             holds_blocks: false,
             reader: Reader::default(),
+            recent: Recent::default(),
             cursor: super::Cursor::default(),
             lost: crate::sequence_set::SequenceSet::new(),
             number: 0,

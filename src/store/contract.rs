@@ -176,8 +176,11 @@ pub fn check_step(harness: &mut dyn Harness, model: &mut Model, step: &Step) {
         Step::RemoveEvery(gap) => {
             let removed: Vec<Seq> = model.messages.iter().map(|message| message.seq).collect();
             for seq in removed.into_iter().step_by(*gap as usize + 1) {
-                assert!(store.remove(seq, false).expect("remove").is_some());
-                model.remove(seq);
+                let message = model.remove(seq).expect("it is there");
+                let removed = store.remove_of(&message.subject, seq).expect("remove");
+                assert!(removed, "{seq}");
+                let again = store.remove_of(&message.subject, seq).expect("remove");
+                assert!(!again, "{seq} is gone");
             }
         }
         Step::TruncateFront(part) => {

@@ -114,6 +114,14 @@ pub trait MsgStore: Send {
     /// checkpoint. None if it is not there.
     fn remove(&mut self, seq: Seq, erase: bool) -> Result<Option<Removed>, Error>;
 
+    /// As [`MsgStore::remove`] without erasing, for somebody who knows the message's subject:
+    /// a store may do without reading it. Whether it was there.
+    fn remove_of(&mut self, subject: &[u8], seq: Seq) -> Result<bool, Error> {
+        let removed = self.remove(seq, false)?;
+        debug_assert!(removed.as_ref().is_none_or(|one| one.subject == subject));
+        Ok(removed.is_some())
+    }
+
     /// Takes away all messages below `first`, whatever their subject, and makes `first` the
     /// first sequence: it may lie beyond `last_seq + 1`, then `last_seq` becomes `first - 1`.
     /// The sequences taken are told to `each`, in order.

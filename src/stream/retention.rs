@@ -63,6 +63,14 @@ impl Machine {
         Ok(true)
     }
 
+    /// Removes one message of that subject, if it is there.
+    fn remove_of(&mut self, subject: &[u8], seq: Seq, cause: Cause) -> Result<(), Error> {
+        if self.store.remove_of(subject, seq)? {
+            self.followers.on_removed(seq, subject, cause);
+        }
+        Ok(())
+    }
+
     /// Removes everything below `first`.
     pub(super) fn remove_below(&mut self, first: Seq, cause: Cause) -> Result<u64, Error> {
         if first <= self.store.state().first_seq {
@@ -83,8 +91,11 @@ impl Machine {
         let max = self.rules.max_per_subject;
         match before {
             Some(before) if before.messages >= max => {
-                self.remove(before.first, false, Cause::Limits)?;
-                self.trim_subject(subject)
+                self.remove_of(subject, before.first, Cause::Limits)?;
+                match before.messages > max {
+                    true => self.trim_subject(subject),
+                    false => Ok(()),
+                }
             }
             _ => Ok(()),
         }
@@ -94,7 +105,7 @@ impl Machine {
         while let Some(state) = self.store.subject(subject)?
             && state.messages > self.rules.max_per_subject
         {
-            self.remove(state.first, false, Cause::Limits)?;
+            self.remove_of(subject, state.first, Cause::Limits)?;
         }
         Ok(())
     }
