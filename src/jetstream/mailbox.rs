@@ -167,7 +167,7 @@ impl Waiting {
     }
 
     /// Whom to wake, now that something came.
-    fn to_wake(&mut self) -> Option<Waker> {
+    fn take_waker(&mut self) -> Option<Waker> {
         match self.is_due() {
             true => self.waker.take(),
             false => None,
@@ -228,7 +228,7 @@ impl Mailbox {
             origin: message.origin,
         }));
         waiting.is_urgent |= !purpose.can_wait();
-        let waker = waiting.to_wake();
+        let waker = waiting.take_waker();
         drop(waiting);
         wake(waker);
         Ok(())
@@ -242,7 +242,7 @@ impl Mailbox {
         }
         waiting.events.push(Event::Call(call));
         waiting.is_urgent = true;
-        let waker = waiting.to_wake();
+        let waker = waiting.take_waker();
         drop(waiting);
         wake(waker);
         true
@@ -252,9 +252,19 @@ impl Mailbox {
     pub fn nudge(&self) {
         let mut waiting = self.waiting.lock();
         waiting.is_urgent = true;
-        let waker = waiting.to_wake();
+        let waker = waiting.take_waker();
         drop(waiting);
         wake(waker);
+    }
+
+    /// How many messages wait.
+    pub fn len(&self) -> usize {
+        self.waiting.lock().messages
+    }
+
+    /// No message waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Takes everything that waits; `into` must be empty, its memory is used again.

@@ -23,6 +23,7 @@ pub mod consumers;
 pub mod delivery;
 pub mod direct_get;
 pub mod entrance;
+pub mod gather;
 pub mod handle;
 pub mod health;
 pub mod info;

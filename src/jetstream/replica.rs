@@ -26,8 +26,9 @@ use bytes::Bytes;
 use super::account::{AccountStreams, Room};
 use super::advisories::Advisory;
 use super::delivery::Deliveries;
+use super::gather::{Batch, PROPOSALS_MAX};
 use super::handle::StreamHandle;
-use super::mailbox::{Event, Incoming, Patience, Purpose};
+use super::mailbox::{Event, Incoming, Purpose};
 use super::origin::Origin;
 use super::outlet::Outlet;
 use super::rest::Rest;
@@ -46,17 +47,6 @@ use crate::stream::config::{Config, Storage};
 use crate::stream::machine::Machine;
 use crate::stream::outcome::{Effect, Outcome};
 use crate::subject::transform::Transform;
-
-/// Entries under way at once: one is being synced while the next are gathered.
-pub const PROPOSALS_MAX: usize = 4;
-/// A smaller entry waits for the one under way: many would cost a sync each.
-const MESSAGES_WORTH_A_SYNC: usize = 256;
-/// As [`MESSAGES_WORTH_A_SYNC`], in bytes.
-const BYTES_WORTH_A_SYNC: usize = 256 * 1024;
-/// Commands in one entry.
-const COMMANDS_MAX: usize = 4096;
-/// Bytes of messages in one entry.
-const BYTES_MAX: usize = 1024 * 1024;
 
 /// How long commands wait after a refusal.
 const REFUSED_WAIT_NS: i64 = 250_000_000;
@@ -87,16 +77,6 @@ pub enum Waiter {
     },
     /// Somebody else.
     Then(Then),
-}
-
-/// Commands that wait to be proposed, each with who waits for it.
-#[derive(Default)]
-struct Batch {
-    commands: Vec<Command>,
-    waiters: Vec<Waiter>,
-    /// Messages that are stored, delivered, acknowledged.
-    messages: usize,
-    bytes: usize,
 }
 
 type Proposal =
@@ -211,7 +191,7 @@ impl Replica {
             origin: None,
             ids,
             text: Vec::new(),
-            batch: Batch::default(),
+            batch: Batch::new(),
             acks: Vec::new(),
             in_flight: VecDeque::new(),
             rest: Rest::default(),
@@ -221,10 +201,7 @@ impl Replica {
 
     /// Adds a command to the next entry.
     pub fn submit(&mut self, command: Command, waiter: Waiter) {
-        self.batch.messages += messages(&command);
-        self.batch.bytes += weight(&command);
-        self.batch.commands.push(command);
-        self.batch.waiters.push(waiter);
+        self.batch.push(command, waiter);
     }
 
     /// Adds a command, and what to do with its outcome.
@@ -311,7 +288,12 @@ impl Replica {
     /// Until when commands wait, if any do: the log refused the last ones, and whoever
     /// proposes by himself (consumers, time) would do so again at once, for ever.
     pub fn held_until(&self) -> Option<Timestamp> {
-        self.held.filter(|_| !self.batch.commands.is_empty())
+        self.held.filter(|_| !self.batch.is_empty())
+    }
+
+    /// Until when publishers are waited for.
+    pub fn gathers_until(&self) -> Option<Timestamp> {
+        self.batch.deadline()
     }
 
     /// A tick is under way.
@@ -345,13 +327,18 @@ impl Replica {
         self.begin();
         loop {
             let deadline = timers::next_deadline(&self);
-            let patience = self.patience();
+            let patience = self.batch.patience(!self.in_flight.is_empty());
             let mut is_used = true;
             tokio::select! {
                 biased;
                 (waiters, result) = first(&mut self.in_flight) => {
                     self.in_flight.pop_front();
-                    self.complete(waiters, result);
+                    let answered = self.complete(waiters, result);
+                    if self.in_flight.is_empty() && !self.rules.in_memory {
+                        self.batch.expect(clock::now(), answered, handle.mailbox.len());
+                    }
+                    // Who hears of it may publish again, and be in the next entry.
+                    self.outlet.flush();
                 }
                 () = handle.mailbox.arrived(patience) => {}
                 () = timer.until(deadline) => is_used = false,
@@ -388,22 +375,6 @@ impl Replica {
         self.group.clone().stop().await;
     }
 
-    /// While an entry is under way, its outcome wakes the stream in any case: for less than
-    /// what would be another one it is not woken.
-    fn patience(&self) -> Patience {
-        if self.in_flight.is_empty() {
-            return Patience::NONE;
-        }
-        let left = |worth: usize, gathered: usize| match worth.checked_sub(gathered) {
-            Some(left) if left > 0 => left,
-            _ => worth,
-        };
-        Patience {
-            messages: left(MESSAGES_WORTH_A_SYNC, self.batch.messages),
-            bytes: left(BYTES_WORTH_A_SYNC, self.batch.bytes),
-        }
-    }
-
     fn on_message(&mut self, now: Timestamp, incoming: Incoming) {
         match incoming.purpose {
             Purpose::Publish => ingest::on_publish(self, incoming),
@@ -436,6 +407,7 @@ impl Replica {
     /// What every turn ends with: consumers look at what is new, commands go to the log,
     /// and what was said is written out.
     fn turn(&mut self, now: Timestamp) {
+        self.batch.on_time(now);
         super::delivery::turn(self, now);
         if self.group.with(|machine| machine.store().damage()) != self.damage {
             self.look_for_trouble();
@@ -443,7 +415,7 @@ impl Replica {
         self.held = self.held.filter(|until| now < *until);
         while self.held.is_none()
             && self.in_flight.len() < PROPOSALS_MAX
-            && self.batch.is_worth(!self.in_flight.is_empty())
+            && self.batch.is_due(now, !self.in_flight.is_empty())
         {
             self.propose(now);
         }
@@ -451,21 +423,23 @@ impl Replica {
     }
 
     fn propose(&mut self, now: Timestamp) {
-        let batch = match self.batch.commands.len() > COMMANDS_MAX || self.batch.bytes > BYTES_MAX {
-            false => std::mem::take(&mut self.batch),
-            true => self.batch.split_front(),
-        };
+        let (commands, waiters) = self.batch.take_front();
         let group = self.group.clone();
-        let Batch {
-            commands, waiters, ..
-        } = batch;
         self.in_flight.push_back(Box::pin(async move {
             let outcomes = group.propose(now, commands).await;
             (waiters, outcomes)
         }));
     }
 
-    fn complete(&mut self, waiters: Vec<Waiter>, result: Result<Vec<Outcome>, ProposeError>) {
+    /// Tells everybody what became of an entry; how many publishers were answered.
+    fn complete(
+        &mut self,
+        waiters: Vec<Waiter>,
+        result: Result<Vec<Outcome>, ProposeError>,
+    ) -> usize {
+        let is_answered =
+            |waiter: &&Waiter| matches!(waiter, Waiter::Publisher { reply } if !reply.is_empty());
+        let answered = waiters.iter().filter(is_answered).count();
         match result {
             Ok(outcomes) => {
                 self.refused = None;
@@ -491,6 +465,7 @@ impl Replica {
             }
         }
         self.refresh();
+        answered
     }
 
     fn settle(&mut self, waiter: Waiter, result: Result<Outcome, ProposeError>) {
@@ -538,7 +513,7 @@ impl Replica {
 
     /// Something is under way.
     pub fn is_busy(&self) -> bool {
-        !self.in_flight.is_empty() || !self.batch.commands.is_empty()
+        !self.in_flight.is_empty() || !self.batch.is_empty()
     }
 
     /// Gives back what only makes it faster.
@@ -548,7 +523,7 @@ impl Replica {
         self.handle.mailbox.rest();
         self.text = Vec::new();
         self.acks = Vec::new();
-        self.batch = Batch::default();
+        self.batch = Batch::new();
         self.in_flight = VecDeque::new();
         self.group.rest();
         if let Err(err) = self.group.with(Machine::rest) {
@@ -593,66 +568,4 @@ async fn first(in_flight: &mut VecDeque<Proposal>) -> <Proposal as Future>::Outp
         None => Poll::Pending,
     })
     .await
-}
-
-impl Batch {
-    /// Whether to propose it now, or to let it grow while another entry is under way.
-    fn is_worth(&self, another_is_under_way: bool) -> bool {
-        let is_large = self.messages >= MESSAGES_WORTH_A_SYNC || self.bytes >= BYTES_WORTH_A_SYNC;
-        is_large || !another_is_under_way && !self.commands.is_empty()
-    }
-
-    /// Takes what fits into one entry; at least one command.
-    fn split_front(&mut self) -> Batch {
-        let mut bytes = 0;
-        let fits = |command: &&Command| {
-            bytes += weight(command);
-            bytes <= BYTES_MAX
-        };
-        let count = self
-            .commands
-            .iter()
-            .take(COMMANDS_MAX)
-            .take_while(fits)
-            .count();
-        let count = count.max(1);
-        let rest = self.commands.split_off(count);
-        let commands = std::mem::replace(&mut self.commands, rest);
-        let rest = self.waiters.split_off(count);
-        let waiters = std::mem::replace(&mut self.waiters, rest);
-        let bytes = commands.iter().map(weight).sum();
-        self.bytes = self.bytes.saturating_sub(bytes);
-        let messages = commands.iter().map(messages).sum();
-        self.messages = self.messages.saturating_sub(messages);
-        Batch {
-            commands,
-            waiters,
-            messages,
-            bytes,
-        }
-    }
-}
-
-/// The messages a command is about.
-fn messages(command: &Command) -> usize {
-    match command {
-        Command::Consumer { command, .. } => match command {
-            consumer::command::Command::Deliver(seqs) | consumer::command::Command::Ack(seqs) => {
-                seqs.len()
-            }
-            _ => 1,
-        },
-        _ => 1,
-    }
-}
-
-/// The bytes a command brings along.
-fn weight(command: &Command) -> usize {
-    match command {
-        Command::Publish(publish) => {
-            publish.subject.len() + publish.headers.len() + publish.payload.len()
-        }
-        Command::Copy(copy) => copy.subject.len() + copy.headers.len() + copy.payload.len(),
-        _ => 64,
-    }
 }

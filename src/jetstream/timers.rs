@@ -26,6 +26,7 @@ pub fn next_deadline(replica: &Replica) -> Option<Timestamp> {
     };
     let others = [
         replica.held_until(),
+        replica.gathers_until(),
         replica.deliveries.next_deadline(),
         replica.rest.deadline(),
         replica

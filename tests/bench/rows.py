@@ -155,7 +155,7 @@ def restart(what, subjects, ended, time_max):
 
 REST = [
     idle("idle R1 stream", "js-streams", "--window 16", 0.3, 2000),
-    idle("idle durable consumer", "js-consumers", "", 0.1, 4000),
+    idle("idle durable consumer", "js-consumers", "--window 16", 0.1, 4000),
     restart("messages", 1, "killed", 1.5),
     restart("messages", 1, "clean", 1.0),
     restart("subjects", 1_000_000, "killed", 1.0),

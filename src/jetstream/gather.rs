@@ -1,0 +1,287 @@
+//! Commands that wait to be proposed, and when they are worth an entry of their own.
+//!
+//! Separate because entries are what costs: each is written, synced, committed and answered
+//! for itself, so on a busy stream it matters how much is in one, and nothing else does.
+//!
+//! ```text
+//!   one under way:   what comes meanwhile waits, unless it is worth a sync of its own
+//!   none under way:  who was just answered is waited for, so that all publishers who wait
+//!                    for each answer get into one entry: for three quarters of them, or a
+//!                    millisecond
+//! ```
+//!
+//! Invariants: commands leave in the order they came; what is not a publish or an
+//! acknowledgement is never waited with, nor is anything on a stream with few publishers.
+
+use crate::clock::Timestamp;
+use crate::consumer;
+use crate::jetstream::mailbox::Patience;
+use crate::jetstream::replica::Waiter;
+use crate::stream::command::Command;
+
+/// Entries under way at once: one is being synced while the next are gathered.
+pub const PROPOSALS_MAX: usize = 4;
+/// A smaller entry waits for the one under way: many would cost a sync each.
+const MESSAGES_WORTH_A_SYNC: usize = 256;
+/// As [`MESSAGES_WORTH_A_SYNC`], in bytes.
+const BYTES_WORTH_A_SYNC: usize = 256 * 1024;
+/// Commands in one entry.
+const COMMANDS_MAX: usize = 4096;
+/// Bytes of messages in one entry.
+const BYTES_MAX: usize = 1024 * 1024;
+/// Fewer publishers than this are not waited for.
+const PUBLISHERS_MIN: usize = 16;
+/// How long they are waited for, in nanoseconds.
+const GATHER_NS: i64 = 1_000_000;
+
+/// Commands that wait to be proposed, each with who waits for it.
+#[derive(Default)]
+pub struct Batch {
+    commands: Vec<Command>,
+    waiters: Vec<Waiter>,
+    /// Messages that are stored, delivered, acknowledged.
+    messages: usize,
+    bytes: usize,
+    /// There is something that others are not waited for with.
+    is_urgent: bool,
+    /// So many messages are waited for, and until when.
+    awaited: Option<(usize, Timestamp)>,
+}
+
+impl Batch {
+    /// Nothing.
+    pub fn new() -> Batch {
+        Batch::default()
+    }
+
+    /// Nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.commands.is_empty()
+    }
+
+    /// Adds a command, and who waits for it.
+    pub fn push(&mut self, command: Command, waiter: Waiter) {
+        self.messages += messages(&command);
+        self.bytes += weight(&command);
+        self.is_urgent |= is_urgent(&command);
+        self.commands.push(command);
+        self.waiters.push(waiter);
+    }
+
+    /// So many publishers are about to be answered, so many have messages that were not
+    /// looked at yet, and nothing is under way: those who are answered are likely to be back
+    /// soon.
+    pub fn expect(&mut self, now: Timestamp, answered: usize, waiting: usize) {
+        let publishers = answered + waiting + self.messages;
+        let until = now.unix_nanos().saturating_add(GATHER_NS);
+        let worth = (publishers / 4 * 3).min(MESSAGES_WORTH_A_SYNC);
+        self.awaited =
+            (publishers >= PUBLISHERS_MIN).then_some((worth, Timestamp::from_unix_nanos(until)));
+    }
+
+    /// Whether to propose now, or to let it grow.
+    pub fn is_due(&self, now: Timestamp, another_is_under_way: bool) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        if self.messages >= MESSAGES_WORTH_A_SYNC || self.bytes >= BYTES_WORTH_A_SYNC {
+            return true;
+        }
+        let is_awaited = |(worth, until)| self.messages < worth && now < until;
+        !another_is_under_way && (self.is_urgent || !self.awaited.is_some_and(is_awaited))
+    }
+
+    /// Until when others are waited for, if nothing happens before.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.awaited.map(|(_, until)| until)
+    }
+
+    /// Waits no longer for whom it is too late.
+    pub fn on_time(&mut self, now: Timestamp) {
+        self.awaited = self.awaited.filter(|(_, until)| now < *until);
+    }
+
+    /// How much may come before the stream is to look at it. While an entry is under way its
+    /// outcome wakes the stream in any case.
+    pub fn patience(&self, another_is_under_way: bool) -> Patience {
+        let worth = match (another_is_under_way, self.awaited) {
+            (true, _) => MESSAGES_WORTH_A_SYNC,
+            (false, Some((worth, _))) => worth,
+            (false, None) => return Patience::NONE,
+        };
+        let left = |worth: usize, gathered: usize| match worth.checked_sub(gathered) {
+            Some(left) if left > 0 => left,
+            _ => worth,
+        };
+        Patience {
+            messages: left(worth, self.messages),
+            bytes: left(BYTES_WORTH_A_SYNC, self.bytes),
+        }
+    }
+
+    /// Takes what fits into one entry: at least one command, if there is any.
+    pub fn take_front(&mut self) -> (Vec<Command>, Vec<Waiter>) {
+        self.awaited = None;
+        if self.commands.len() <= COMMANDS_MAX && self.bytes <= BYTES_MAX {
+            let Batch {
+                commands, waiters, ..
+            } = std::mem::take(self);
+            return (commands, waiters);
+        }
+        let mut bytes = 0;
+        let fits = |command: &&Command| {
+            bytes += weight(command);
+            bytes <= BYTES_MAX
+        };
+        let front = self.commands.iter().take(COMMANDS_MAX);
+        let count = front.take_while(fits).count().max(1);
+        let rest = self.commands.split_off(count);
+        let commands = std::mem::replace(&mut self.commands, rest);
+        let rest = self.waiters.split_off(count);
+        let waiters = std::mem::replace(&mut self.waiters, rest);
+        self.messages = self.commands.iter().map(messages).sum();
+        self.bytes = self.commands.iter().map(weight).sum();
+        self.is_urgent = self.commands.iter().any(is_urgent);
+        (commands, waiters)
+    }
+}
+
+/// The messages a command is about.
+fn messages(command: &Command) -> usize {
+    use consumer::command::Command::{Ack, Deliver};
+    match command {
+        Command::Consumer {
+            command: Deliver(seqs) | Ack(seqs),
+            ..
+        } => seqs.len(),
+        _ => 1,
+    }
+}
+
+/// Somebody waits for it who does not publish.
+fn is_urgent(command: &Command) -> bool {
+    use consumer::command::Command::Ack;
+    match command {
+        Command::Publish(_) | Command::Copy(_) => false,
+        Command::Consumer { command, .. } => !matches!(command, Ack(_)),
+        _ => true,
+    }
+}
+
+/// The bytes a command brings along.
+fn weight(command: &Command) -> usize {
+    match command {
+        Command::Publish(publish) => {
+            publish.subject.len() + publish.headers.len() + publish.payload.len()
+        }
+        Command::Copy(copy) => copy.subject.len() + copy.headers.len() + copy.payload.len(),
+        _ => 64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::consumer::command::Command as ConsumerCommand;
+    use crate::store::message::Seq;
+    use crate::stream::command::Publish;
+
+    const MS: i64 = 1_000_000;
+
+    fn at(nanos: i64) -> Timestamp {
+        Timestamp::from_unix_nanos(nanos)
+    }
+
+    fn publish(payload: usize) -> Command {
+        Command::Publish(Publish {
+            subject: Bytes::from_static(b"s"),
+            headers: Bytes::new(),
+            payload: vec![0; payload].into(),
+        })
+    }
+
+    fn of_consumer(command: ConsumerCommand) -> Command {
+        Command::Consumer {
+            name: "c".to_owned(),
+            command,
+        }
+    }
+
+    fn batch(commands: impl IntoIterator<Item = Command>) -> Batch {
+        let mut batch = Batch::new();
+        for command in commands {
+            batch.push(command, Waiter::Nobody);
+        }
+        batch
+    }
+
+    fn publishes(count: usize) -> Batch {
+        batch((0..count).map(|_| publish(1)))
+    }
+
+    #[test]
+    fn while_one_is_under_way_another_must_be_worth_it() {
+        assert!(publishes(1).is_due(at(0), false));
+        assert!(!publishes(255).is_due(at(0), true));
+        assert!(publishes(256).is_due(at(0), true));
+        assert!(batch([publish(BYTES_WORTH_A_SYNC)]).is_due(at(0), true));
+        let seqs = (1..=256).map(Seq).collect();
+        assert!(batch([of_consumer(ConsumerCommand::Ack(seqs))]).is_due(at(0), true));
+        for under_way in [false, true] {
+            assert!(!Batch::new().is_due(at(0), under_way));
+        }
+    }
+
+    #[test]
+    fn most_of_those_who_were_answered_are_waited_for() {
+        let mut batch = publishes(16);
+        batch.expect(at(0), 40, 8);
+        assert_eq!(batch.patience(false).messages, 48 - 16);
+        assert_eq!(batch.deadline(), Some(at(MS)));
+        assert!(!batch.is_due(at(0), false));
+        assert!(batch.is_due(at(MS), false), "not for ever");
+        for _ in 16..48 {
+            assert!(!batch.is_due(at(0), false));
+            batch.push(publish(1), Waiter::Nobody);
+        }
+        assert!(batch.is_due(at(0), false));
+        batch.take_front();
+        assert_eq!(batch.deadline(), None);
+        batch.push(publish(1), Waiter::Nobody);
+        assert!(batch.is_due(at(0), false), "nobody is waited for any more");
+    }
+
+    #[test]
+    fn nobody_is_waited_for_in_vain() {
+        let mut batch = publishes(1);
+        batch.expect(at(0), 14, 0);
+        assert!(batch.is_due(at(0), false), "too few");
+        batch.expect(at(0), 15, 0);
+        assert!(!batch.is_due(at(0), false));
+        batch.on_time(at(MS));
+        assert_eq!(
+            (batch.deadline(), batch.patience(false)),
+            (None, Patience::NONE)
+        );
+        batch.expect(at(0), 15, 0);
+        batch.push(Command::Tick, Waiter::Nobody);
+        assert!(batch.is_due(at(0), false), "something else is urgent");
+    }
+
+    #[test]
+    fn what_is_too_much_for_one_entry_stays_in_order() {
+        let mut rest = batch((0..3).map(|_| publish(BYTES_MAX / 2)));
+        let sizes = |rest: &mut Batch| rest.take_front().0.len();
+        assert_eq!(
+            (sizes(&mut rest), sizes(&mut rest), sizes(&mut rest)),
+            (1, 1, 1)
+        );
+        assert!(rest.is_empty());
+        let mut rest = publishes(COMMANDS_MAX + 1);
+        assert_eq!((sizes(&mut rest), sizes(&mut rest)), (COMMANDS_MAX, 1));
+        let mut large = batch([publish(2 * BYTES_MAX)]);
+        assert_eq!(sizes(&mut large), 1, "whatever its size");
+    }
+}
