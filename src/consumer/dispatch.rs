@@ -46,7 +46,7 @@ use crate::store::message::{Message, Seq};
 /// How many deliveries one proposal has at most.
 pub const BATCH_MAX: usize = 256;
 /// How many deliveries may be proposed and not applied.
-pub const UNDER_WAY_MAX: usize = 1024;
+pub const UNDER_WAY_MAX: usize = 4096;
 /// How many bytes of them, about.
 pub const UNDER_WAY_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// Gaps between messages shorter than this are not replayed.

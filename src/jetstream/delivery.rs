@@ -443,6 +443,8 @@ fn poll(replica: &mut Replica, now: Timestamp, runtime: &mut Box<Runtime>) -> bo
         if !more {
             break;
         }
+        // Whoever gets these may ask for more while the next are read.
+        replica.outlet.flush();
     }
     replica.deliveries.actions = actions;
     more

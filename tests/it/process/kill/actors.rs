@@ -134,18 +134,22 @@ pub struct Puller {
     pub unknown: BTreeSet<u64>,
     /// How often each that is not confirmed was received.
     pub received: BTreeMap<u64, u64>,
+    /// Its consumer limits deliveries: each is counted before it is made. Others may forget
+    /// one that was just made when the process ends.
+    counts: bool,
     /// The last seen floor and delivered sequence.
     pub floor: (u64, u64),
     pub redelivered: u64,
 }
 
 impl Puller {
-    pub fn new(stream: &'static str) -> Puller {
+    pub fn new(stream: &'static str, counts: bool) -> Puller {
         Puller {
             stream,
             acked: BTreeSet::new(),
             unknown: BTreeSet::new(),
             received: BTreeMap::new(),
+            counts,
             floor: (0, 0),
             redelivered: 0,
         }
@@ -153,6 +157,9 @@ impl Puller {
 
     /// Pulls until the server is gone, or nothing has come for `idle` pulls.
     pub fn run(&mut self, address: &str, acks: &AtomicU64, idle: usize) -> io::Result<()> {
+        if !self.counts {
+            self.received.clear();
+        }
         let mut link = Link::connect(address)?;
         let (mut open, mut quiet) = (0, 0);
         let mut asked: BTreeSet<u64> = BTreeSet::new();

@@ -67,9 +67,10 @@ impl World {
                 .unwrap();
             assert!(made["error"].is_null(), "{made}");
         }
-        for stream in ["PLAIN", "WORK"] {
+        for (stream, max_deliver) in [("PLAIN", -1), ("WORK", 1_000_000)] {
             let config = json!({"stream_name": stream, "config": {
                 "durable_name": "worker", "ack_policy": "explicit", "ack_wait": 1_000_000_000,
+                "max_deliver": max_deliver,
             }});
             let what = format!("CONSUMER.CREATE.{stream}.worker");
             let made = link.api(&what, &config.to_string()).unwrap();
@@ -84,7 +85,7 @@ impl World {
                 publisher("KEYS", Kind::Keys),
                 publisher("WORK", Kind::Plain),
             ],
-            pullers: vec![Puller::new("PLAIN"), Puller::new("WORK")],
+            pullers: vec![Puller::new("PLAIN", false), Puller::new("WORK", true)],
             churner: Churner::default(),
         }
     }
