@@ -278,6 +278,11 @@ impl Dispatcher {
         &self.ack_prefix
     }
 
+    /// Deliveries or acknowledgements are on their way through the log.
+    pub fn is_under_way(&self) -> bool {
+        !self.under_way.is_empty() || !self.acks_under_way.is_empty()
+    }
+
     /// How many pull requests wait.
     pub fn num_waiting(&self) -> usize {
         self.pulls.len()

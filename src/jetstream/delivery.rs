@@ -80,6 +80,12 @@ impl Deliveries {
         self.runtimes.get(name).map(|runtime| &runtime.dispatcher)
     }
 
+    /// Something of one of these consumers is on its way through the log.
+    pub fn is_under_way<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> bool {
+        let is_under_way = |name| self.dispatcher(name).is_some_and(Dispatcher::is_under_way);
+        names.into_iter().any(is_under_way)
+    }
+
     /// Gives memory back that only makes things faster.
     pub fn rest(&mut self) {
         self.dirty.shrink_to_fit();

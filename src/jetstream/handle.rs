@@ -226,6 +226,33 @@ impl StreamHandle {
         }
         told.await.map_err(|_| unavailable())
     }
+
+    /// As [`StreamHandle::read`], for who looks at these consumers: what was delivered to
+    /// clients and acknowledged by them is in it, though the log may not have had it yet.
+    ///
+    /// # Errors
+    /// When the stream has stopped.
+    pub async fn read_consumers<R: Send + 'static>(
+        &self,
+        names: Vec<String>,
+        read: impl FnOnce(&mut Replica, &[String]) -> R + Send + 'static,
+    ) -> Result<R, ApiError> {
+        let (tell, told) = oneshot::channel();
+        let call = Box::new(move |replica: &mut Replica| {
+            let waits = replica
+                .deliveries
+                .is_under_way(names.iter().map(String::as_str));
+            let read = move |replica: &mut Replica| drop(tell.send(read(replica, &names)));
+            match waits {
+                true => replica.after_log(Box::new(read)),
+                false => read(replica),
+            }
+        });
+        if !self.mailbox.call(call) {
+            return Err(unavailable());
+        }
+        told.await.map_err(|_| unavailable())
+    }
 }
 
 fn unavailable() -> ApiError {

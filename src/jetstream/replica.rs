@@ -28,7 +28,7 @@ use super::advisories::Advisory;
 use super::delivery::Deliveries;
 use super::gather::{Batch, PROPOSALS_MAX};
 use super::handle::StreamHandle;
-use super::mailbox::{Event, Incoming, Purpose};
+use super::mailbox::{Call, Event, Incoming, Purpose};
 use super::origin::Origin;
 use super::outlet::Outlet;
 use super::rest::Rest;
@@ -107,6 +107,11 @@ pub struct Replica {
     batch: Batch,
     /// Came one after the other, and wait for what comes next.
     acks: Vec<Incoming>,
+    /// Commands that were ever submitted, and of these those with an outcome.
+    submitted: u64,
+    settled: u64,
+    /// Waits until so many commands have an outcome; ascending.
+    after: VecDeque<(u64, Call)>,
     /// In the order of the log, in which they are answered too.
     in_flight: VecDeque<Proposal>,
     is_ticking: bool,
@@ -193,6 +198,9 @@ impl Replica {
             text: Vec::new(),
             batch: Batch::new(),
             acks: Vec::new(),
+            submitted: 0,
+            settled: 0,
+            after: VecDeque::new(),
             in_flight: VecDeque::new(),
             rest: Rest::default(),
             stopping: None,
@@ -201,12 +209,21 @@ impl Replica {
 
     /// Adds a command to the next entry.
     pub fn submit(&mut self, command: Command, waiter: Waiter) {
+        self.submitted += 1;
         self.batch.push(command, waiter);
     }
 
     /// Adds a command, and what to do with its outcome.
     pub fn submit_with(&mut self, command: Command, then: Then) {
         self.submit(command, Waiter::Then(then));
+    }
+
+    /// Calls `call` when all that was submitted has an outcome: at once if it has.
+    pub fn after_log(&mut self, call: Call) {
+        match self.settled == self.submitted {
+            true => call(self),
+            false => self.after.push_back((self.submitted, call)),
+        }
     }
 
     /// A random number.
@@ -440,6 +457,7 @@ impl Replica {
         let is_answered =
             |waiter: &&Waiter| matches!(waiter, Waiter::Publisher { reply } if !reply.is_empty());
         let answered = waiters.iter().filter(is_answered).count();
+        self.settled += waiters.len() as u64;
         match result {
             Ok(outcomes) => {
                 self.refused = None;
@@ -465,6 +483,15 @@ impl Replica {
             }
         }
         self.refresh();
+        while self
+            .after
+            .front()
+            .is_some_and(|(at, _)| *at <= self.settled)
+        {
+            if let Some((_, call)) = self.after.pop_front() {
+                call(self);
+            }
+        }
         answered
     }
 

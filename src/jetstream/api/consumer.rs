@@ -217,9 +217,10 @@ pub async fn list(context: &Context<'_>, stream: &str) -> Answer {
     let handle = find(context, stream)?;
     let names = handle.consumer_names();
     let page = Page::new(names.len(), request.offset, INFOS_PER_PAGE);
+    let shown = names[page.range()].to_vec();
     let consumers = handle
-        .read(move |replica| {
-            let names = names[page.range()].iter();
+        .read_consumers(shown, |replica, names| {
+            let names = names.iter();
             let shown = names.filter_map(|name| info::consumer(replica, name));
             shown.collect()
         })
@@ -232,9 +233,10 @@ pub async fn info(context: &Context<'_>, stream: &str, name: &str) -> Answer {
     context.expect_no_body()?;
     let handle = find(context, stream)?;
     let version = context.jetstream.options.version;
-    let name = name.to_owned();
     let shown = handle
-        .read(move |replica| info::consumer_with_version(replica, &name, version))
+        .read_consumers(vec![name.to_owned()], move |replica, names| {
+            info::consumer_with_version(replica, names.first()?, version)
+        })
         .await?;
     Ok(Fields::of(&shown.ok_or_else(no_consumer)?))
 }
