@@ -27,7 +27,7 @@ mod idle;
 
 use std::collections::{HashSet, VecDeque};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use self::ahead::Ahead;
 use super::ack;
@@ -208,6 +208,8 @@ pub struct Dispatcher {
     /// Pending messages whose acknowledgement is proposed and not applied.
     acks_under_way: HashSet<Seq, foldhash::fast::FixedState>,
     bytes_under_way: u64,
+    /// Where the next message is copied to.
+    chunk: BytesMut,
     ahead_of_log: Ahead,
     /// Where reading goes on, if ahead of the cursor.
     ahead: Seq,
@@ -260,6 +262,7 @@ impl Dispatcher {
             new_under_way: 0,
             acks_under_way: HashSet::default(),
             bytes_under_way: 0,
+            chunk: BytesMut::new(),
             ahead_of_log: Ahead::new(options.sends_ahead),
             ahead: Seq::NONE,
             resync: false,
@@ -276,6 +279,11 @@ impl Dispatcher {
     /// What all ack subjects of this consumer begin with, for [`ack::write_subject`].
     pub fn ack_prefix(&self) -> &[u8] {
         &self.ack_prefix
+    }
+
+    /// Gives memory back that only makes things faster.
+    pub fn rest(&mut self) {
+        self.chunk = BytesMut::new();
     }
 
     /// Deliveries or acknowledgements are on their way through the log.

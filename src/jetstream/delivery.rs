@@ -92,6 +92,9 @@ impl Deliveries {
         self.actions = Vec::new();
         self.reply = Vec::new();
         self.runtimes.shrink_to_fit();
+        for runtime in self.runtimes.values_mut() {
+            runtime.dispatcher.rest();
+        }
     }
 
     /// Whether a consumer is the leader's own.

@@ -6,7 +6,7 @@
 //! ```text
 //!   one under way:   what comes meanwhile waits, unless it is worth a sync of its own
 //!   none under way:  who was just answered is waited for, so that all publishers who wait
-//!                    for each answer get into one entry: for three quarters of them, or a
+//!                    for each answer get into one entry: for seven eighths of them, or a
 //!                    millisecond
 //! ```
 //!
@@ -19,8 +19,8 @@ use crate::jetstream::mailbox::Patience;
 use crate::jetstream::replica::Waiter;
 use crate::stream::command::Command;
 
-/// Entries under way at once: one is being synced while the next are gathered.
-pub const PROPOSALS_MAX: usize = 4;
+/// Entries under way at once: some are being synced while others are applied and gathered.
+pub const PROPOSALS_MAX: usize = 8;
 /// A smaller entry waits for the one under way: many would cost a sync each.
 const MESSAGES_WORTH_A_SYNC: usize = 256;
 /// As [`MESSAGES_WORTH_A_SYNC`], in bytes.
@@ -74,7 +74,7 @@ impl Batch {
     pub fn expect(&mut self, now: Timestamp, answered: usize, waiting: usize) {
         let publishers = answered + waiting + self.messages;
         let until = now.unix_nanos().saturating_add(GATHER_NS);
-        let worth = (publishers / 4 * 3).min(MESSAGES_WORTH_A_SYNC);
+        let worth = (publishers * 7 / 8).min(MESSAGES_WORTH_A_SYNC);
         self.awaited =
             (publishers >= PUBLISHERS_MIN).then_some((worth, Timestamp::from_unix_nanos(until)));
     }
@@ -238,11 +238,11 @@ mod tests {
     fn most_of_those_who_were_answered_are_waited_for() {
         let mut batch = publishes(16);
         batch.expect(at(0), 40, 8);
-        assert_eq!(batch.patience(false).messages, 48 - 16);
+        assert_eq!(batch.patience(false).messages, 56 - 16);
         assert_eq!(batch.deadline(), Some(at(MS)));
         assert!(!batch.is_due(at(0), false));
         assert!(batch.is_due(at(MS), false), "not for ever");
-        for _ in 16..48 {
+        for _ in 16..56 {
             assert!(!batch.is_due(at(0), false));
             batch.push(publish(1), Waiter::Nobody);
         }

@@ -194,7 +194,8 @@ impl Default for Options {
         Options {
             segment_bytes: 64 << 20,
             queue_bytes_max: 32 << 20,
-            batch_bytes_max: 8 << 20,
+            // More would be written while nobody applies what is written already.
+            batch_bytes_max: 2 << 20,
             cache_bytes_max: 16 << 20,
             rewrite_bytes_max: 64 << 10,
             quarantine: None,

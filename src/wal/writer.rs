@@ -1,7 +1,7 @@
 //! Group commit: one thread that writes what all groups wrote meanwhile, and syncs once.
 //!
 //! ```text
-//!   ┌► take what waits (≤ 8 MiB, what fits in the segment) ─► encode ─► write ─► sync ─┐
+//!   ┌► take what waits (≤ 2 MiB, what fits in the segment) ─► encode ─► write ─► sync ─┐
 //!   │                                                                                  │
 //!   └── a step towards the next segment ◄── what is old goes ◄── `done`, in order ◄────┘
 //! ```

@@ -25,6 +25,9 @@ use crate::store::MsgStore;
 use crate::store::error::Error;
 use crate::store::message::{Message, MessageRef, Seq};
 
+/// Messages on their way out share chunks of this size.
+const CHUNK_BYTES: usize = 32 * 1024;
+
 impl Dispatcher {
     pub(super) fn gather(
         &mut self,
@@ -174,10 +177,12 @@ impl Dispatcher {
                 Ok(()) => {
                     *room -= 1;
                     self.ahead = message.seq.next();
-                    match self.unread(consumer) {
-                        0 => ControlFlow::Break(()),
-                        _ => ControlFlow::Continue(()),
+                    if self.unread(consumer) > 0 {
+                        return ControlFlow::Continue(());
                     }
+                    // Of those under way some may have gone: then there is more behind this.
+                    ended = false;
+                    ControlFlow::Break(())
                 }
                 Err(why) => {
                     stop = why;
@@ -280,7 +285,7 @@ impl Dispatcher {
             is_new,
             pull,
             size,
-            message: Some(bodiless.unwrap_or_else(|| whole(message))),
+            message: Some(bodiless.unwrap_or_else(|| whole(&mut self.chunk, message))),
             sent: false,
         });
         Ok(())
@@ -327,14 +332,17 @@ impl Dispatcher {
     }
 }
 
-/// Takes a message out of the store with one allocation.
-fn whole(message: MessageRef<'_>) -> Message {
+/// Takes a message out of the store, into the rest of a chunk that small ones share.
+fn whole(chunk: &mut BytesMut, message: MessageRef<'_>) -> Message {
     let (subject, headers) = (message.subject.len(), message.headers.len());
-    let mut all = BytesMut::with_capacity(subject + headers + message.payload.len());
-    all.put_slice(message.subject);
-    all.put_slice(message.headers);
-    all.put_slice(message.payload);
-    let mut all = all.freeze();
+    let len = subject + headers + message.payload.len();
+    if chunk.capacity() < len {
+        *chunk = BytesMut::with_capacity(len.max(CHUNK_BYTES));
+    }
+    chunk.put_slice(message.subject);
+    chunk.put_slice(message.headers);
+    chunk.put_slice(message.payload);
+    let mut all = chunk.split().freeze();
     Message {
         seq: message.seq,
         time: message.time,

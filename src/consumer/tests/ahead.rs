@@ -1,8 +1,8 @@
 //! Messages that are sent before the log has taken their delivery.
 
-use super::world::{World, pull, show};
+use super::world::{World, pull, push, show};
 use crate::consumer::config::{AckPolicy, Config};
-use crate::consumer::dispatch::Answer;
+use crate::consumer::dispatch::{Action, Answer};
 use crate::store::memory::MemoryStore;
 use crate::store::message::Seq;
 
@@ -68,6 +68,22 @@ fn what_never_came_into_the_log_is_sent_again_behind_it() {
     world.store("a", b"x");
     let told: Vec<String> = world.poll().iter().map(show).collect();
     assert_eq!(told, ["x 4 n=1 c=4 p=0"], "the log can be trusted again");
+}
+
+#[test]
+fn a_message_that_goes_while_it_is_under_way_hides_none_behind_it() {
+    let mut world = World::sending_ahead(push(), MemoryStore::new());
+    let shown = |told: Vec<Action>| told.iter().map(show).collect::<Vec<_>>();
+    world.dispatcher.on_interest(world.now, true);
+    world.store("a", b"x");
+    assert_eq!(shown(world.poll()), ["d 1 n=1 c=1 p=0"]);
+    world.remove(Seq(1));
+    world.store("a", b"x");
+    world.store("a", b"x");
+    assert_eq!(shown(world.poll()), ["d 2 n=1 c=2 p=0"]);
+    world.store("a", b"x");
+    assert_eq!(shown(world.poll()), ["d 3 n=1 c=3 p=0"]);
+    assert_eq!(shown(world.settle()), ["d 4 n=1 c=3 p=0"]);
 }
 
 #[test]
