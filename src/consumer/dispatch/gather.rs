@@ -166,6 +166,7 @@ impl Dispatcher {
         actions: &mut Vec<Action>,
     ) -> Result<Stop, Error> {
         let from = self.ahead.max(consumer.cursor().next());
+        let none_before = self.new_under_way == 0;
         let mut stop = Stop::Nothing;
         let mut ended = true;
         store.scan(from, consumer.filters(), &mut |message| {
@@ -180,8 +181,9 @@ impl Dispatcher {
                     if self.unread(consumer) > 0 {
                         return ControlFlow::Continue(());
                     }
-                    // Of those under way some may have gone: then there is more behind this.
-                    ended = false;
+                    // Of those that were under way some may have gone: then there is more
+                    // behind this.
+                    ended = none_before;
                     ControlFlow::Break(())
                 }
                 Err(why) => {
