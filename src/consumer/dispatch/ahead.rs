@@ -4,7 +4,7 @@
 //! is still being written, where one more delivery after a crash does no harm (raft spec
 //! §7.2). Whoever limits deliveries counts each, and waits for the log.
 //!
-//! Invariants: a message is sent ahead once, and its delivery is proposed before; what is
+//! Invariants: a message is sent ahead only when its delivery is proposed; what is
 //! acknowledged meanwhile is proposed behind that; a delivery that did not take place ends
 //! this until another one has. Only new messages are sent ahead, and only alone: what comes
 //! again keeps its place before them.
@@ -34,6 +34,11 @@ impl Ahead {
             trusted: true,
             last: Seq::NONE,
         }
+    }
+
+    /// The consumer starts anew: of what was sent before, nothing is waited for.
+    pub(super) fn forget(&mut self) {
+        self.last = Seq::NONE;
     }
 
     /// What became of a proposed delivery.

@@ -29,7 +29,10 @@ impl Dispatcher {
                 self.on_delivered(now, consumer, &outcome.deliveries, actions);
                 return;
             }
-            Kind::Reset => self.rebuild(consumer),
+            Kind::Reset => {
+                self.ahead_of_log.forget();
+                self.rebuild(consumer);
+            }
             Kind::Pause => {
                 let paused = consumer.is_paused(now);
                 self.paused_until = consumer.paused_until().filter(|_| paused);

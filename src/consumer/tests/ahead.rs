@@ -1,6 +1,7 @@
 //! Messages that are sent before the log has taken their delivery.
 
 use super::world::{World, pull, push, show};
+use crate::consumer::command::Command;
 use crate::consumer::config::{AckPolicy, Config};
 use crate::consumer::dispatch::{Action, Answer};
 use crate::store::memory::MemoryStore;
@@ -84,6 +85,16 @@ fn a_message_that_goes_while_it_is_under_way_hides_none_behind_it() {
     world.store("a", b"x");
     assert_eq!(shown(world.poll()), ["d 3 n=1 c=3 p=0"]);
     assert_eq!(shown(world.settle()), ["d 4 n=1 c=3 p=0"]);
+}
+
+#[test]
+fn after_a_reset_what_was_sent_before_it_counts_for_nothing() {
+    let (mut world, _) = asked(pull());
+    world.settle();
+    world.log.push_back(Command::Reset(Some(Seq(1))));
+    world.commit_one().expect("the reset");
+    let (acked, _) = world.ack(Seq(2), "+ACK", "r");
+    assert_eq!((acked.command, acked.answer), (None, Answer::None));
 }
 
 #[test]
