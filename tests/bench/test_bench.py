@@ -1,8 +1,10 @@
 """Tests of what the drivers decide; what they measure is not tested."""
 
 import re
+import types
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import curves
 import measure
@@ -75,6 +77,26 @@ class Turns(unittest.TestCase):
         for sides in (["peer", "ours"], ["lazy", "always", "ours"]):
             self.assertEqual(measure.turns(sides, 0), sides)
             self.assertEqual(measure.turns(sides, 1), sides[::-1])
+
+
+class Noise(unittest.TestCase):
+    def runs_until_quiet(self, steal, tail):
+        bench = measure.Bench(types.SimpleNamespace(secs=1, warm=0, retries=2), None, {})
+        machine = {"other_cpu_pct": 0, "work_ns": 1}
+        results = [{"machine": {**machine, "steal_pct": pct}} for pct in steal]
+        server = types.SimpleNamespace(stores=False, name="ours")
+        with mock.patch("servers.generate", side_effect=results), mock.patch("time.sleep"), \
+                mock.patch("measure.log"):
+            kept = bench.measure(server, "row", "mode", "", 0, tail=tail)
+        return results.index(kept) + 1, bool(kept["disturbed"])
+
+    def test_a_disturbed_run_is_repeated(self):
+        self.assertEqual(self.runs_until_quiet([30, 20, 0], tail=False), (2, False))
+        self.assertEqual(self.runs_until_quiet([30, 30, 30], tail=False), (3, True))
+
+    def test_a_tail_needs_a_quieter_machine_and_gets_more_tries(self):
+        self.assertEqual(self.runs_until_quiet([2, 2, 2, 2, 1], tail=True), (5, False))
+        self.assertEqual(self.runs_until_quiet([2] * 11, tail=True), (11, True))
 
 
 class Lines(unittest.TestCase):
