@@ -6,7 +6,7 @@
 //! ```text
 //!   poll ──► Propose(Deliver [..]) ──► log ──► Consumer::apply ──► on_applied ──► Deliver, Status
 //!     ├─ remembers what is under way, and goes on ahead of it, up to a limit
-//!     └─ Deliver at once, where that may be (`ahead`)
+//!     └─ Deliver at once, where that may be, and Record instead of Propose (`ahead`)
 //! ```
 //!
 //! A consumer whose state is not in the log goes the same way: the caller applies what is
@@ -60,6 +60,9 @@ const DAMAGED_WAIT_NS: i64 = 30_000_000_000;
 pub enum Action {
     /// Propose this command of the consumer.
     Propose(Command),
+    /// Propose this command of the consumer, with others that come soon: what it says was
+    /// done already.
+    Record(Command),
     /// Send a message.
     Deliver(Deliver),
     /// Send a status: a message with headers and no body.
@@ -379,8 +382,12 @@ impl Dispatcher {
         let seqs: Vec<Seq> = proposed.map(|one| one.seq).collect();
         if !seqs.is_empty() {
             self.proposals.push_back(seqs.len());
-            actions.push(Action::Propose(Command::Deliver(seqs)));
-            self.send_ahead(now, consumer, before, actions);
+            let is_sent = self.send_ahead(now, consumer, before, actions);
+            let command = Command::Deliver(seqs);
+            actions.push(match is_sent {
+                true => Action::Record(command),
+                false => Action::Propose(command),
+            });
         }
         let stop = stop?; // what was found before the error is under way
         let nothing_left = matches!(stop, Stop::Nothing | Stop::NoTarget);

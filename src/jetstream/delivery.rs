@@ -20,6 +20,7 @@ use bytes::Bytes;
 
 use super::advisories::{self, Advisory};
 use super::consumer_inbox;
+use super::gather::Haste;
 use super::handle::{Known, Visibility};
 use super::replica::Replica;
 use crate::api_error::json::time::Time;
@@ -299,7 +300,12 @@ pub fn propose(
     let Some(mut runtime) = replica.deliveries.runtimes.remove(&*name) else {
         return;
     };
-    submit(replica, now, &mut runtime, command, reply);
+    let haste = match (&command, reply.is_empty()) {
+        (ConsumerCommand::Ack(_), true) => Haste::Soon,
+        (ConsumerCommand::Ack(_), false) => Haste::Together,
+        _ => Haste::Now,
+    };
+    submit(replica, now, &mut runtime, command, reply, haste);
     put_back(replica, runtime);
 }
 
@@ -476,7 +482,12 @@ fn put_back(replica: &mut Replica, runtime: Box<Runtime>) {
 
 fn carry_out(replica: &mut Replica, now: Timestamp, runtime: &mut Box<Runtime>, action: Action) {
     match action {
-        Action::Propose(command) => submit(replica, now, runtime, command, Bytes::new()),
+        Action::Propose(command) => {
+            submit(replica, now, runtime, command, Bytes::new(), Haste::Now);
+        }
+        Action::Record(command) => {
+            submit(replica, now, runtime, command, Bytes::new(), Haste::Soon);
+        }
         Action::Deliver(deliver) => send(replica, runtime, &deliver),
         Action::Status { to, headers, reply } => {
             replica.outlet.publish(&to, &reply, &headers, b"");
@@ -495,11 +506,12 @@ fn submit(
     runtime: &mut Box<Runtime>,
     command: ConsumerCommand,
     reply: Bytes,
+    haste: Haste,
 ) {
     if !runtime.is_local {
         let waiter = consumer_inbox::waiter(&runtime.name, reply, &command);
         let name = runtime.name.to_string();
-        return replica.submit(Command::Consumer { name, command }, waiter);
+        return replica.submit(Command::Consumer { name, command }, waiter, haste);
     }
     let is_delivery = matches!(command, ConsumerCommand::Deliver(_));
     let mut actions = Vec::new();

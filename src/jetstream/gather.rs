@@ -8,10 +8,14 @@
 //!   none under way:  who was just answered is waited for, so that all publishers who wait
 //!                    for each answer get into one entry: for seven eighths of them, or a
 //!                    millisecond
+//!   records:         deliveries that went out and acknowledgements that nobody waits for
+//!                    change nothing for clients: alone they make an entry every two
+//!                    milliseconds at most, or when there are many
 //! ```
 //!
-//! Invariants: commands leave in the order they came; what is not a publish or an
-//! acknowledgement is never waited with, nor is anything on a stream with few publishers.
+//! Invariants: commands leave in the order they came; what somebody waits for is never
+//! waited with, but for publishes where there are many publishers; nothing waits for longer
+//! than two milliseconds with no entry under way.
 
 use crate::clock::Timestamp;
 use crate::consumer;
@@ -33,6 +37,21 @@ const BYTES_MAX: usize = 1024 * 1024;
 const PUBLISHERS_MIN: usize = 16;
 /// How long they are waited for, in nanoseconds.
 const GATHER_NS: i64 = 1_000_000;
+/// Records are worth an entry of their own from so many messages on.
+const RECORDS_WORTH_AN_ENTRY: usize = 1024;
+/// Fewer wait until so many nanoseconds after the entry before.
+const RECORD_NS: i64 = 2_000_000;
+
+/// How long a command may wait for others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Haste {
+    /// Not at all: somebody waits for it.
+    Now,
+    /// As long as others are likely to come: many wait for theirs as well.
+    Together,
+    /// A little: nobody waits for it.
+    Soon,
+}
 
 /// Commands that wait to be proposed, each with who waits for it.
 #[derive(Default)]
@@ -44,8 +63,12 @@ pub struct Batch {
     bytes: usize,
     /// There is something that others are not waited for with.
     is_urgent: bool,
+    /// Somebody waits for some of it.
+    is_wanted: bool,
     /// So many messages are waited for, and until when.
     awaited: Option<(usize, Timestamp)>,
+    /// Until when records wait, if nobody wants anything.
+    records_at: Option<Timestamp>,
 }
 
 impl Batch {
@@ -60,10 +83,11 @@ impl Batch {
     }
 
     /// Adds a command, and who waits for it.
-    pub fn push(&mut self, command: Command, waiter: Waiter) {
+    pub fn push(&mut self, command: Command, waiter: Waiter, haste: Haste) {
         self.messages += messages(&command);
         self.bytes += weight(&command);
-        self.is_urgent |= is_urgent(&command);
+        self.is_urgent |= haste == Haste::Now;
+        self.is_wanted |= haste != Haste::Soon;
         self.commands.push(command);
         self.waiters.push(waiter);
     }
@@ -84,6 +108,10 @@ impl Batch {
         if self.is_empty() {
             return false;
         }
+        if !self.is_wanted {
+            let is_time = self.records_at.is_none_or(|at| at <= now);
+            return self.messages >= RECORDS_WORTH_AN_ENTRY || (is_time && !another_is_under_way);
+        }
         if self.messages >= MESSAGES_WORTH_A_SYNC || self.bytes >= BYTES_WORTH_A_SYNC {
             return true;
         }
@@ -91,14 +119,23 @@ impl Batch {
         !another_is_under_way && (self.is_urgent || !self.awaited.is_some_and(is_awaited))
     }
 
+    /// Somebody waits for what is here now.
+    pub fn hurry(&mut self) {
+        self.is_urgent = !self.is_empty();
+        self.is_wanted = !self.is_empty();
+    }
+
     /// Until when others are waited for, if nothing happens before.
     pub fn deadline(&self) -> Option<Timestamp> {
-        self.awaited.map(|(_, until)| until)
+        let awaited = self.awaited.map(|(_, until)| until);
+        let has_records = !self.is_wanted && !self.is_empty();
+        awaited.or(self.records_at.filter(|_| has_records))
     }
 
     /// Waits no longer for whom it is too late.
     pub fn on_time(&mut self, now: Timestamp) {
         self.awaited = self.awaited.filter(|(_, until)| now < *until);
+        self.records_at = self.records_at.filter(|at| now < *at);
     }
 
     /// How much may come before the stream is to look at it. While an entry is under way its
@@ -120,14 +157,18 @@ impl Batch {
     }
 
     /// Takes what fits into one entry: at least one command, if there is any.
-    pub fn take_front(&mut self) -> (Vec<Command>, Vec<Waiter>) {
-        self.awaited = None;
+    pub fn take_front(&mut self, now: Timestamp) -> (Vec<Command>, Vec<Waiter>) {
+        let records_at = now.unix_nanos().saturating_add(RECORD_NS);
+        let records_at = Some(Timestamp::from_unix_nanos(records_at));
         if self.commands.len() <= COMMANDS_MAX && self.bytes <= BYTES_MAX {
             let Batch {
                 commands, waiters, ..
             } = std::mem::take(self);
+            self.records_at = records_at;
             return (commands, waiters);
         }
+        self.awaited = None;
+        self.records_at = records_at;
         let mut bytes = 0;
         let fits = |command: &&Command| {
             bytes += weight(command);
@@ -141,7 +182,6 @@ impl Batch {
         let waiters = std::mem::replace(&mut self.waiters, rest);
         self.messages = self.commands.iter().map(messages).sum();
         self.bytes = self.commands.iter().map(weight).sum();
-        self.is_urgent = self.commands.iter().any(is_urgent);
         (commands, waiters)
     }
 }
@@ -155,16 +195,6 @@ fn messages(command: &Command) -> usize {
             ..
         } => seqs.len(),
         _ => 1,
-    }
-}
-
-/// Somebody waits for it who does not publish.
-fn is_urgent(command: &Command) -> bool {
-    use consumer::command::Command::Ack;
-    match command {
-        Command::Publish(_) | Command::Copy(_) => false,
-        Command::Consumer { command, .. } => !matches!(command, Ack(_)),
-        _ => true,
     }
 }
 
@@ -212,9 +242,18 @@ mod tests {
     fn batch(commands: impl IntoIterator<Item = Command>) -> Batch {
         let mut batch = Batch::new();
         for command in commands {
-            batch.push(command, Waiter::Nobody);
+            let haste = haste(&command);
+            batch.push(command, Waiter::Nobody, haste);
         }
         batch
+    }
+
+    fn haste(command: &Command) -> Haste {
+        match command {
+            Command::Publish(_) => Haste::Together,
+            Command::Consumer { .. } => Haste::Soon,
+            _ => Haste::Now,
+        }
     }
 
     fn publishes(count: usize) -> Batch {
@@ -227,8 +266,9 @@ mod tests {
         assert!(!publishes(255).is_due(at(0), true));
         assert!(publishes(256).is_due(at(0), true));
         assert!(batch([publish(BYTES_WORTH_A_SYNC)]).is_due(at(0), true));
-        let seqs = (1..=256).map(Seq).collect();
-        assert!(batch([of_consumer(ConsumerCommand::Ack(seqs))]).is_due(at(0), true));
+        let seqs = (1..256).map(Seq).collect();
+        let acks = of_consumer(ConsumerCommand::Ack(seqs));
+        assert!(batch([acks, publish(1)]).is_due(at(0), true));
         for under_way in [false, true] {
             assert!(!Batch::new().is_due(at(0), under_way));
         }
@@ -244,12 +284,12 @@ mod tests {
         assert!(batch.is_due(at(MS), false), "not for ever");
         for _ in 16..56 {
             assert!(!batch.is_due(at(0), false));
-            batch.push(publish(1), Waiter::Nobody);
+            batch.push(publish(1), Waiter::Nobody, Haste::Together);
         }
         assert!(batch.is_due(at(0), false));
-        batch.take_front();
+        batch.take_front(at(0));
         assert_eq!(batch.deadline(), None);
-        batch.push(publish(1), Waiter::Nobody);
+        batch.push(publish(1), Waiter::Nobody, Haste::Together);
         assert!(batch.is_due(at(0), false), "nobody is waited for any more");
     }
 
@@ -266,14 +306,62 @@ mod tests {
             (None, Patience::NONE)
         );
         batch.expect(at(0), 15, 0);
-        batch.push(Command::Tick, Waiter::Nobody);
+        batch.push(Command::Tick, Waiter::Nobody, Haste::Now);
         assert!(batch.is_due(at(0), false), "something else is urgent");
+    }
+
+    fn records(count: u64) -> Command {
+        of_consumer(ConsumerCommand::Deliver((1..=count).map(Seq).collect()))
+    }
+
+    #[test]
+    fn records_wait_a_little_after_the_entry_before() {
+        let mut batch = batch([records(1)]);
+        assert!(batch.is_due(at(0), false), "there was none");
+        assert!(!batch.is_due(at(0), true));
+        batch.take_front(at(0));
+        assert_eq!(batch.deadline(), None, "nothing waits");
+        batch.push(records(1), Waiter::Nobody, Haste::Soon);
+        assert_eq!(batch.deadline(), Some(at(2 * MS)));
+        assert!(!batch.is_due(at(2 * MS - 1), false));
+        assert!(batch.is_due(at(2 * MS), false));
+        batch.on_time(at(2 * MS));
+        assert_eq!(batch.deadline(), None, "the entry under way is waited for");
+    }
+
+    #[test]
+    fn records_go_with_what_is_wanted() {
+        let mut rest = batch([]);
+        for wanted in [Haste::Now, Haste::Together] {
+            rest.take_front(at(0));
+            rest.push(records(1), Waiter::Nobody, Haste::Soon);
+            assert!(!rest.is_due(at(1), false));
+            rest.push(publish(1), Waiter::Nobody, wanted);
+            assert!(rest.is_due(at(1), false), "{wanted:?}");
+            assert_eq!(rest.take_front(at(1)).0.len(), 2);
+        }
+        rest.hurry();
+        rest.push(records(1), Waiter::Nobody, Haste::Soon);
+        assert!(!rest.is_due(at(1), false), "nobody asked for it");
+        rest.hurry();
+        assert!(rest.is_due(at(1), false), "somebody asks");
+    }
+
+    #[test]
+    fn many_records_do_not_wait() {
+        let mut batch = batch([]);
+        batch.take_front(at(0));
+        for _ in 0..4 {
+            assert!(!batch.is_due(at(1), true));
+            batch.push(records(256), Waiter::Nobody, Haste::Soon);
+        }
+        assert!(batch.is_due(at(1), true));
     }
 
     #[test]
     fn what_is_too_much_for_one_entry_stays_in_order() {
         let mut rest = batch((0..3).map(|_| publish(BYTES_MAX / 2)));
-        let sizes = |rest: &mut Batch| rest.take_front().0.len();
+        let sizes = |rest: &mut Batch| rest.take_front(at(0)).0.len();
         assert_eq!(
             (sizes(&mut rest), sizes(&mut rest), sizes(&mut rest)),
             (1, 1, 1)

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::gather::Haste;
 use super::handle::StreamHandle;
 use super::mailbox::{Incoming, Purpose};
 use super::replica::{Replica, Waiter};
@@ -106,5 +107,6 @@ pub fn on_publish(replica: &mut Replica, incoming: Incoming) {
     if let Err(error) = replica.take_room(parts.map(Bytes::len)) {
         return acks::refuse(replica, &reply, &error);
     }
-    replica.submit(Command::Publish(publish), Waiter::Publisher { reply });
+    let waiter = Waiter::Publisher { reply };
+    replica.submit(Command::Publish(publish), waiter, Haste::Together);
 }

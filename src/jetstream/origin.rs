@@ -29,6 +29,7 @@ use bytes::Bytes;
 use self::consumer::{consumer_config, lasting_name, wants_acks};
 use self::copies::{source_header, transformed, without_expectations};
 use super::consumers;
+use super::gather::Haste;
 use super::handle::StreamHandle;
 use super::mailbox::{Incoming, Purpose};
 use super::replica::{Replica, Waiter};
@@ -473,7 +474,8 @@ pub fn on_copy(replica: &mut Replica, now: Timestamp, incoming: Incoming) {
         };
         on_applied(replica, &consumer, &reply, refusal);
     };
-    replica.submit(Command::Copy(copy), Waiter::Then(Box::new(then)));
+    let waiter = Waiter::Then(Box::new(then));
+    replica.submit(Command::Copy(copy), waiter, Haste::Together);
 }
 
 /// A copy was applied, or not.

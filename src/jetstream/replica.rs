@@ -26,7 +26,7 @@ use bytes::Bytes;
 use super::account::{AccountStreams, Room};
 use super::advisories::Advisory;
 use super::delivery::Deliveries;
-use super::gather::{Batch, PROPOSALS_MAX};
+use super::gather::{Batch, Haste, PROPOSALS_MAX};
 use super::handle::StreamHandle;
 use super::mailbox::{Call, Event, Incoming, Purpose};
 use super::origin::Origin;
@@ -208,21 +208,24 @@ impl Replica {
     }
 
     /// Adds a command to the next entry.
-    pub fn submit(&mut self, command: Command, waiter: Waiter) {
+    pub fn submit(&mut self, command: Command, waiter: Waiter, haste: Haste) {
         self.submitted += 1;
-        self.batch.push(command, waiter);
+        self.batch.push(command, waiter, haste);
     }
 
     /// Adds a command, and what to do with its outcome.
     pub fn submit_with(&mut self, command: Command, then: Then) {
-        self.submit(command, Waiter::Then(then));
+        self.submit(command, Waiter::Then(then), Haste::Now);
     }
 
     /// Calls `call` when all that was submitted has an outcome: at once if it has.
     pub fn after_log(&mut self, call: Call) {
         match self.settled == self.submitted {
             true => call(self),
-            false => self.after.push_back((self.submitted, call)),
+            false => {
+                self.batch.hurry();
+                self.after.push_back((self.submitted, call));
+            }
         }
     }
 
@@ -440,7 +443,7 @@ impl Replica {
     }
 
     fn propose(&mut self, now: Timestamp) {
-        let (commands, waiters) = self.batch.take_front();
+        let (commands, waiters) = self.batch.take_front(now);
         let group = self.group.clone();
         self.in_flight.push_back(Box::pin(async move {
             let outcomes = group.propose(now, commands).await;

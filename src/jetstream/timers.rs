@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 
-use super::replica::{Replica, Waiter};
+use super::replica::Replica;
 use crate::clock::{self, Timestamp};
 use crate::stream::command::Command;
 
@@ -81,7 +81,7 @@ pub fn on_time(replica: &mut Replica, now: Timestamp) {
     if is_due && !replica.is_ticking() {
         replica.note_ticking(true);
         let then = |replica: &mut Replica, _| replica.note_ticking(false);
-        replica.submit(Command::Tick, Waiter::Then(Box::new(then)));
+        replica.submit_with(Command::Tick, Box::new(then));
     }
     super::delivery::on_time(replica, now);
     super::origin::on_time(replica, now);

@@ -48,20 +48,21 @@ impl Ahead {
 }
 
 impl Dispatcher {
-    /// Sends what was just proposed, from `begin` of what is under way on, if that may be.
+    /// Sends what is about to be proposed, from `begin` of what is under way on, if that may
+    /// be; whether it may.
     pub(super) fn send_ahead(
         &mut self,
         now: Timestamp,
         consumer: &Consumer,
         begin: usize,
         actions: &mut Vec<Action>,
-    ) {
+    ) -> bool {
         let may = self.ahead_of_log.allowed
             && self.ahead_of_log.trusted
             && consumer.deliveries_max().is_none()
             && consumer.config().ack_policy != AckPolicy::FlowControl;
         if !may || self.under_way.range(begin..).any(|one| !one.is_new) {
-            return;
+            return false;
         }
         let consumer_seq = consumer.state().delivered().consumer;
         let mut pending = self.unread(consumer) + (self.under_way.len() - begin) as u64;
@@ -98,6 +99,7 @@ impl Dispatcher {
                 actions.push(flow_request(push.to.clone(), reply));
             }
         }
+        true
     }
 
     /// A message was sent, and its delivery is not applied yet.

@@ -217,7 +217,7 @@ impl World {
     fn sort(&mut self, actions: Vec<Action>, told: &mut Vec<Action>) {
         for action in actions {
             match action {
-                Action::Propose(command) => self.log.push_back(command),
+                Action::Propose(command) | Action::Record(command) => self.log.push_back(command),
                 other => told.push(other),
             }
         }
@@ -272,7 +272,7 @@ pub fn show(action: &Action) -> String {
             format!("!{}", &advisory[..end])
         }
         Action::Remove => "remove".to_owned(),
-        Action::Propose(command) => format!("propose {command:?}"),
+        Action::Propose(command) | Action::Record(command) => format!("propose {command:?}"),
     }
 }
 
