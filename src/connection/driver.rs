@@ -21,6 +21,7 @@ use tokio::io::ReadBuf;
 use tokio::time::{Instant, Sleep};
 
 use super::close::CloseReason;
+use super::due;
 use super::link::Link;
 use super::room::{self, ROOM_BYTES};
 use crate::clock::{self, Monotonic};
@@ -142,6 +143,7 @@ pub fn drive<S: Session>(
     };
     // Not an `async fn`: that would keep the arguments beside what is made of them.
     async move {
+        driver.link.settle(due::home());
         let reason = poll_fn(|cx| driver.poll_caught(cx)).await;
         driver.end(reason);
         if !reason.drops_pending() {

@@ -5,19 +5,27 @@
 //! have written by itself. The thread's attendant, a task woken by the first of them, stands
 //! behind those that are ready already; with nobody else ready its turn is at once.
 //!
+//! Who has something for many links, and no links of its own, sends them home: each thread
+//! writes to its own, all at the same time, while the sender goes on.
+//!
 //! Invariants: a link left here is flushed by this thread after at most `BATCHES_MAX`
-//! batches; on a thread without an attendant, and once it has gone, links are flushed in
-//! place. Absent: batches that are worth a write of their own.
+//! batches, a link sent home by its thread at its next turn; on a thread without an
+//! attendant, and once it has gone, links are flushed in place. Absent: batches that are
+//! worth a write of their own.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
+use parking_lot::Mutex;
+
 use super::link::Link;
 
 /// So many small batches are worth a write.
 const BATCHES_MAX: usize = 64;
+/// For fewer links than this nobody is woken.
+const SEND_HOME_MIN: usize = 8;
 
 #[derive(Default)]
 struct Due {
@@ -26,6 +34,69 @@ struct Due {
     links: Vec<Arc<Link>>,
     /// Batches that left something since links were last flushed.
     batches: usize,
+    home: Arc<Home>,
+}
+
+/// Where other threads leave links for the attendant of this one.
+#[derive(Default)]
+pub struct Home(Mutex<Letters>);
+
+#[derive(Default)]
+struct Letters {
+    /// None: nobody attends.
+    attendant: Option<Waker>,
+    links: Vec<Arc<Link>>,
+}
+
+impl Home {
+    /// Leaves a link; true if the attendant is to be woken. Gives it back when nobody
+    /// attends.
+    fn leave(&self, link: Arc<Link>) -> Result<bool, Arc<Link>> {
+        let mut letters = self.0.lock();
+        if letters.attendant.is_none() {
+            return Err(link);
+        }
+        letters.links.push(link);
+        Ok(letters.links.len() == 1)
+    }
+
+    fn wake(&self) {
+        let attendant = self.0.lock().attendant.clone();
+        if let Some(attendant) = attendant {
+            attendant.wake();
+        }
+    }
+}
+
+/// The home of links that live on this thread.
+pub fn home() -> Arc<Home> {
+    DUE.with_borrow(|due| Arc::clone(&due.home))
+}
+
+/// Leaves `links` to the attendants of their threads, if there are many.
+pub fn send_home(links: &mut Vec<Arc<Link>>) {
+    if links.len() < SEND_HOME_MIN {
+        for link in links.drain(..) {
+            link.flush();
+        }
+        return;
+    }
+    let mut awaiting: Vec<Arc<Home>> = Vec::new();
+    for link in links.drain(..) {
+        let Some(home) = link.home().cloned() else {
+            link.flush();
+            continue;
+        };
+        match home.leave(link) {
+            Ok(true) => awaiting.push(home),
+            Ok(false) => {}
+            Err(link) => link.flush(),
+        }
+    }
+    // Not before all are there: each writes to all of his at once.
+    for home in awaiting {
+        home.wake();
+    }
 }
 
 thread_local! {
@@ -76,10 +147,23 @@ pub async fn attend() {
     let _leaving = Leaving;
     poll_fn(|cx| {
         flush();
-        DUE.with_borrow_mut(|due| match &mut due.attendant {
+        let home = DUE.with_borrow_mut(|due| {
+            match &mut due.attendant {
+                Some(waker) => waker.clone_from(cx.waker()),
+                none => *none = Some(cx.waker().clone()),
+            }
+            Arc::clone(&due.home)
+        });
+        let mut letters = home.0.lock();
+        match &mut letters.attendant {
             Some(waker) => waker.clone_from(cx.waker()),
             none => *none = Some(cx.waker().clone()),
-        });
+        }
+        let links = std::mem::take(&mut letters.links);
+        drop(letters);
+        for link in links {
+            link.flush();
+        }
         Poll::Pending
     })
     .await
@@ -90,9 +174,14 @@ struct Leaving;
 
 impl Drop for Leaving {
     fn drop(&mut self) {
-        let waker = DUE.with_borrow_mut(|due| due.attendant.take());
+        let (waker, home) =
+            DUE.with_borrow_mut(|due| (due.attendant.take(), Arc::clone(&due.home)));
         drop(waker);
         flush();
+        let letters = std::mem::take(&mut *home.0.lock());
+        for link in letters.links {
+            link.flush();
+        }
     }
 }
 
@@ -184,6 +273,47 @@ mod tests {
             rig.batch();
         }
         rig.check_arrived(BATCHES_MAX);
+    }
+
+    #[tokio::test]
+    async fn links_sent_home_are_flushed_there() {
+        let mut many = Vec::new();
+        for _ in 0..SEND_HOME_MIN {
+            many.push(rig().await);
+        }
+        let send = |rigs: &[Rig]| {
+            let mut links: Vec<_> = rigs.iter().map(|rig| Arc::clone(&rig.link)).collect();
+            for link in &links {
+                link.settle(home());
+                let mut locked = link.lock().expect("open");
+                locked.append(1, |out| out.push(b'x'));
+                assert_eq!(locked.finish(), Appended::FlushLater);
+            }
+            send_home(&mut links);
+            assert!(links.is_empty());
+        };
+        let waiting = |rigs: &[Rig]| {
+            rigs.iter()
+                .map(|rig| rig.link.pending_bytes())
+                .sum::<usize>()
+        };
+        send(&many);
+        assert_eq!(waiting(&many), 0, "nobody attends");
+        let mut attendant = Box::pin(attend());
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(attendant.as_mut().poll(&mut cx).is_pending());
+        send(&many[1..]);
+        assert_eq!(waiting(&many), 0, "few");
+        send(&many);
+        assert_eq!(waiting(&many), SEND_HOME_MIN);
+        assert!(attendant.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(waiting(&many), 0);
+        send(&many);
+        drop(attendant);
+        assert_eq!(waiting(&many), 0, "nothing is left behind");
+        for (at, rig) in many.iter_mut().enumerate() {
+            rig.check_arrived(if at == 0 { 3 } else { 4 });
+        }
     }
 
     #[tokio::test]

@@ -12,8 +12,8 @@
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::close::CloseReason;
+use super::due::Home;
 use super::id::{ConnId, Kind};
 use super::outbound::Queue;
 use super::pending::PendingTotal;
@@ -56,6 +57,7 @@ pub struct Link {
     /// The peer's address.
     pub peer: SocketAddr,
     options: WriteOptions,
+    home: OnceLock<Arc<Home>>,
     inner: Mutex<Inner>,
     /// Messages and bytes received; written by the owner only.
     pub received: Counter,
@@ -156,6 +158,7 @@ impl Link {
             kind,
             peer,
             options,
+            home: OnceLock::new(),
             inner: Mutex::new(Inner {
                 queue: Queue::default(),
                 in_flight: 0,
@@ -185,6 +188,16 @@ impl Link {
             .closed
             .is_none()
             .then_some(Locked { link: self, inner })
+    }
+
+    /// Says where the link lives; the first time counts.
+    pub(super) fn settle(&self, home: Arc<Home>) {
+        let _ = self.home.set(home);
+    }
+
+    /// Where the link lives, once it is driven.
+    pub(super) fn home(&self) -> Option<&Arc<Home>> {
+        self.home.get()
     }
 
     /// Appends protocol bytes and flushes them.

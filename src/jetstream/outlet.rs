@@ -2,7 +2,7 @@
 //!
 //! Separate because a stream answers and delivers thousands of messages a turn, and each
 //! costs a match and an encoding only: receivers are found through the publisher's cache
-//! and written to once at the end.
+//! and written to once at the end, many by the threads they live on.
 //!
 //! Invariants: nothing published is left unflushed when the turn ends; an outlet that says
 //! nothing has no publisher.
@@ -115,7 +115,7 @@ impl Outlet {
     /// Writes out what was published since the last flush.
     pub fn flush(&mut self) {
         if let Some(publisher) = &mut self.publisher {
-            publisher.batch.flush();
+            publisher.batch.send_home();
         }
     }
 }

@@ -212,6 +212,15 @@ impl Batch {
         std::mem::take(&mut self.behind)
     }
 
+    /// Like [`Batch::flush`], for somebody who has no links of his own: many links are left
+    /// to the threads that they live on.
+    pub fn send_home(&mut self) -> bool {
+        self.work = 0;
+        self.commit();
+        due::send_home(&mut self.touched);
+        std::mem::take(&mut self.behind)
+    }
+
     /// Like [`Batch::flush`] at the end of a turn in which `read` bytes came in: if that is
     /// little, who was touched is left to the thread's attendant, and what others want
     /// written goes with it.
