@@ -72,11 +72,6 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Nothing.
-    pub fn new() -> Batch {
-        Batch::default()
-    }
-
     /// Nothing waits.
     pub fn is_empty(&self) -> bool {
         self.commands.is_empty()
@@ -240,7 +235,7 @@ mod tests {
     }
 
     fn batch(commands: impl IntoIterator<Item = Command>) -> Batch {
-        let mut batch = Batch::new();
+        let mut batch = Batch::default();
         for command in commands {
             let haste = haste(&command);
             batch.push(command, Waiter::Nobody, haste);
@@ -270,7 +265,7 @@ mod tests {
         let acks = of_consumer(ConsumerCommand::Ack(seqs));
         assert!(batch([acks, publish(1)]).is_due(at(0), true));
         for under_way in [false, true] {
-            assert!(!Batch::new().is_due(at(0), under_way));
+            assert!(!Batch::default().is_due(at(0), under_way));
         }
     }
 

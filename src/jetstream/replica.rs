@@ -196,7 +196,7 @@ impl Replica {
             origin: None,
             ids,
             text: Vec::new(),
-            batch: Batch::new(),
+            batch: Batch::default(),
             acks: Vec::new(),
             submitted: 0,
             settled: 0,
@@ -553,7 +553,7 @@ impl Replica {
         self.handle.mailbox.rest();
         self.text = Vec::new();
         self.acks = Vec::new();
-        self.batch = Batch::new();
+        self.batch = Batch::default();
         self.in_flight = VecDeque::new();
         self.group.rest();
         if let Err(err) = self.group.with(Machine::rest) {

@@ -9,7 +9,7 @@
 //! this until another one has. Only new messages are sent ahead, and only alone: what comes
 //! again keeps its place before them.
 
-use super::{Action, Deliver, Dispatcher, flow_request};
+use super::{Action, Dispatcher};
 use crate::clock::Timestamp;
 use crate::consumer::config::AckPolicy;
 use crate::consumer::outcome::Delivery;
@@ -21,7 +21,7 @@ use crate::store::message::Seq;
 pub(super) struct Ahead {
     /// Whoever calls wants it.
     allowed: bool,
-    /// The last delivery that was proposed took place, as far as is known.
+    /// The last delivery that was proposed took place, all of it, as far as is known.
     trusted: bool,
     /// The last message sent ahead.
     last: Seq,
@@ -66,18 +66,14 @@ impl Dispatcher {
         }
         let consumer_seq = consumer.state().delivered().consumer;
         let mut pending = self.unread(consumer) + (self.under_way.len() - begin) as u64;
-        for (at, one) in self.under_way.iter_mut().enumerate().skip(begin) {
+        let mut under_way = std::mem::take(&mut self.under_way);
+        for (at, one) in under_way.iter_mut().enumerate().skip(begin) {
             pending = pending.saturating_sub(1);
-            let Some(message) = one.message.take() else {
+            if one.message.is_none() {
                 continue;
-            };
+            }
             one.sent = true;
             self.ahead_of_log.last = one.seq;
-            let to = match (&self.push, one.pull) {
-                (Some(push), _) => push.to.clone(),
-                (None, Some(slot)) => self.pulls.reply(slot),
-                (None, None) => continue,
-            };
             let delivery = Delivery {
                 stream_seq: one.seq,
                 consumer_seq: consumer_seq + at as u64 + 1,
@@ -85,20 +81,9 @@ impl Dispatcher {
                 time_ns: now.unix_nanos(),
                 pending,
             };
-            actions.push(Action::Deliver(Deliver {
-                to,
-                message,
-                delivery,
-            }));
-            if let Some(slot) = one.pull.take() {
-                self.pulls.resolve(slot, one.size, true, actions);
-            }
-            if let Some(push) = &mut self.push
-                && let Some(reply) = push.resolve(now, one.size, true, false)
-            {
-                actions.push(flow_request(push.to.clone(), reply));
-            }
+            self.hand_over(now, one, Some(delivery), false, actions);
         }
+        self.under_way = under_way;
         true
     }
 

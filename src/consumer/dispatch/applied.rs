@@ -25,7 +25,6 @@ impl Dispatcher {
     ) {
         match outcome.kind {
             Kind::Deliver => {
-                self.ahead_of_log.note(!outcome.deliveries.is_empty());
                 self.on_delivered(now, consumer, &outcome.deliveries, actions);
                 return;
             }
@@ -80,7 +79,6 @@ impl Dispatcher {
     /// A proposed delivery came to nothing. Only for [`Kind::Deliver`]: of other commands
     /// nothing is under way.
     pub fn on_dropped(&mut self, now: Timestamp, consumer: &Consumer, actions: &mut Vec<Action>) {
-        self.ahead_of_log.note(false);
         self.on_delivered(now, consumer, &[], actions);
     }
 
@@ -98,46 +96,21 @@ impl Dispatcher {
         actions: &mut Vec<Action>,
     ) {
         let count = self.proposals.pop_front().unwrap_or(0);
+        self.ahead_of_log.note(deliveries.len() == count);
         let mut deliveries = deliveries.iter().peekable();
         let full = consumer.config().ack_policy == AckPolicy::FlowControl
             && consumer
                 .pending_max()
                 .is_some_and(|max| consumer.num_ack_pending() >= max);
         for _ in 0..count {
-            let Some(one) = self.under_way.pop_front() else {
+            let Some(mut one) = self.under_way.pop_front() else {
                 break;
             };
             self.new_under_way -= u64::from(one.is_new);
             self.bytes_under_way -= one.size;
             let delivery = deliveries.next_if(|delivery| delivery.stream_seq == one.seq);
             self.note(consumer, &one, delivery.is_some());
-            if one.sent {
-                continue;
-            }
-            let sent = delivery.is_some();
-            let to = match (&self.push, one.pull) {
-                (Some(push), _) => push.to.clone(),
-                (None, Some(slot)) => self.pulls.reply(slot),
-                (None, None) => Bytes::new(),
-            };
-            let Some(message) = one.message else {
-                continue;
-            };
-            if let Some(&delivery) = delivery {
-                actions.push(Action::Deliver(Deliver {
-                    to,
-                    message,
-                    delivery,
-                }));
-            }
-            if let Some(slot) = one.pull {
-                self.pulls.resolve(slot, one.size, sent, actions);
-            }
-            if let Some(push) = &mut self.push
-                && let Some(reply) = push.resolve(now, one.size, sent, full)
-            {
-                actions.push(flow_request(push.to.clone(), reply));
-            }
+            self.hand_over(now, &mut one, delivery.copied(), full, actions);
         }
         if self.resync && self.new_under_way == 0 {
             self.start_anew();
@@ -146,6 +119,43 @@ impl Dispatcher {
             && consumer.cursor().lowest() > replay.until
         {
             self.replay = None;
+        }
+    }
+
+    /// Sends a message that was under way, or tells those who count on it that it was not
+    /// delivered; nothing if it was handed over before. `full`: no more may be sent before
+    /// something is acknowledged.
+    pub(super) fn hand_over(
+        &mut self,
+        now: Timestamp,
+        one: &mut UnderWay,
+        delivery: Option<Delivery>,
+        full: bool,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(message) = one.message.take() else {
+            return;
+        };
+        if let Some(delivery) = delivery {
+            let to = match (&self.push, one.pull) {
+                (Some(push), _) => push.to.clone(),
+                (None, Some(slot)) => self.pulls.reply(slot),
+                (None, None) => Bytes::new(),
+            };
+            actions.push(Action::Deliver(Deliver {
+                to,
+                message,
+                delivery,
+            }));
+        }
+        let sent = delivery.is_some();
+        if let Some(slot) = one.pull.take() {
+            self.pulls.resolve(slot, one.size, sent, actions);
+        }
+        if let Some(push) = &mut self.push
+            && let Some(reply) = push.resolve(now, one.size, sent, full)
+        {
+            actions.push(flow_request(push.to.clone(), reply));
         }
     }
 
