@@ -4,7 +4,7 @@
 //! costs a match and an encoding only: receivers are found through the publisher's cache
 //! and written to once at the end, many by the threads they live on.
 //!
-//! Invariants: nothing published is left unflushed when the turn ends; an outlet that says
+//! Invariants: nothing published is left behind when the turn ends; an outlet that says
 //! nothing has no publisher.
 
 use std::sync::Arc;

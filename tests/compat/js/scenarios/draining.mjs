@@ -52,7 +52,7 @@ scenario("draining/queue_member_loses_nothing", async (t) => {
   await t.settle(publisher, two);
   const all = [...texts(first), ...texts(second)].map(Number).sort((a, b) => a - b);
   t.equal("every_message_once", all, range(600));
-  t.true("both_had_a_share", first.length > 50 && second.length > 300, [first.length, second.length]);
+  t.true("both_had_a_share", Math.min(first.length, second.length) > 50, [first.length, second.length]);
 });
 
 scenario("draining/close", async (t) => {
