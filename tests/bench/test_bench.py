@@ -95,8 +95,8 @@ class Noise(unittest.TestCase):
         self.assertEqual(self.runs_until_quiet([30, 30, 30], tail=False), (3, True))
 
     def test_a_tail_needs_a_quieter_machine_and_gets_more_tries(self):
-        self.assertEqual(self.runs_until_quiet([2, 2, 2, 2, 1], tail=True), (5, False))
-        self.assertEqual(self.runs_until_quiet([2] * 11, tail=True), (11, True))
+        self.assertEqual(self.runs_until_quiet([1, 1, 1, 1, 0.5], tail=True), (5, False))
+        self.assertEqual(self.runs_until_quiet([1] * 21, tail=True), (21, True))
 
 
 class Lines(unittest.TestCase):
