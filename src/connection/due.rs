@@ -26,6 +26,8 @@ use super::link::Link;
 const BATCHES_MAX: usize = 64;
 /// For fewer links than this nobody is woken.
 const SEND_HOME_MIN: usize = 8;
+/// More do not wait at one home: whoever brings them flushes them in place.
+const AT_HOME_MAX: usize = 16 * 1024;
 
 #[derive(Default)]
 struct Due {
@@ -50,10 +52,10 @@ struct Letters {
 
 impl Home {
     /// Leaves a link; true if the attendant is to be woken. Gives it back when nobody
-    /// attends.
+    /// attends, or too many wait.
     fn leave(&self, link: Arc<Link>) -> Result<bool, Arc<Link>> {
         let mut letters = self.0.lock();
-        if letters.attendant.is_none() {
+        if letters.attendant.is_none() || letters.links.len() >= AT_HOME_MAX {
             return Err(link);
         }
         letters.links.push(link);
