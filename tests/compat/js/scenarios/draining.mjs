@@ -49,10 +49,13 @@ scenario("draining/queue_member_loses_nothing", async (t) => {
   const draining = one.drain();
   for (const number of range(300)) publisher.publish("handover", String(number + 300));
   await draining;
+  const drained = first.length;
+  for (const number of range(300)) publisher.publish("handover", String(number + 600));
   await t.settle(publisher, two);
   const all = [...texts(first), ...texts(second)].map(Number).sort((a, b) => a - b);
-  t.equal("every_message_once", all, range(600));
-  t.true("both_had_a_share", Math.min(first.length, second.length) > 50, [first.length, second.length]);
+  t.equal("every_message_once", all, range(900));
+  t.true("both_had_a_share", first.length > 50 && second.length > 300, [first.length, second.length]);
+  t.equal("who_drained_gets_no_more", first.length, drained);
 });
 
 scenario("draining/close", async (t) => {
