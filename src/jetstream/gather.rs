@@ -13,9 +13,10 @@
 //!                    milliseconds at most, or when there are many
 //! ```
 //!
-//! Invariants: commands leave in the order they came; what somebody waits for is never
-//! waited with, but for publishes where there are many publishers; nothing waits for longer
-//! than two milliseconds with no entry under way.
+//! Invariants: commands leave in the order they came; with no entry under way nothing waits
+//! for longer than two milliseconds, and of what somebody waits for only publishes, copies
+//! and confirmed acknowledgements wait at all, where there are many publishers. After a
+//! refusal of the log everything waits, which is the replica's business.
 
 use crate::clock::Timestamp;
 use crate::consumer;
