@@ -49,6 +49,35 @@ fn whoever_limits_deliveries_waits_for_the_log() {
 }
 
 #[test]
+fn the_log_may_take_its_time_only_for_what_went_out() {
+    for (max_deliver, is_sent) in [(-1, true), (2, false)] {
+        let config = Config {
+            max_deliver,
+            ..pull()
+        };
+        let mut world = World::sending_ahead(config, MemoryStore::new());
+        world.store("a", b"x");
+        world.pull("x", r#"{"batch":10}"#);
+        let mut actions = Vec::new();
+        let World {
+            now,
+            store,
+            consumer,
+            dispatcher,
+            ..
+        } = &mut world;
+        let polled = dispatcher.poll(*now, consumer, store, &mut actions);
+        polled.expect("a readable store");
+        let delivered = Command::Deliver(vec![Seq(1)]);
+        let expected = match is_sent {
+            true => Action::Record(delivered),
+            false => Action::Propose(delivered),
+        };
+        assert!(actions.contains(&expected), "{actions:?}");
+    }
+}
+
+#[test]
 fn an_acknowledgement_may_come_before_the_log_has_the_delivery() {
     let (mut world, _) = asked(pull());
     let (acked, _) = world.ack(Seq(2), "+ACK", "r");
