@@ -455,6 +455,35 @@ fn a_lost_page_or_file_is_told() {
     assert!(told > 5, "{told} told");
 }
 
+#[test]
+fn what_is_left_of_a_cut_file_is_copied_aside() {
+    let (writes, states) = script(4, 150);
+    let (_, points) = played(&writes);
+    let (open, ..) = points.last().expect("points");
+    let expected = states.last().expect("states");
+    let names = open.list(Path::new(DIR)).expect("list");
+    let mut kept = 0;
+    for name in names.iter().filter(|name| name.ends_with("segment")) {
+        let path = Path::new(DIR).join(name);
+        let last_page = open.pages(&path).into_iter().max().unwrap_or(0);
+        for len in (512..last_page + page::PAGE as u64).step_by(512) {
+            let cut = open.after_crash(Survival::Everything);
+            let file = cut.open(&path, vfs::MODE_PRIVATE).expect("opens");
+            file.set_len(len).expect("cut");
+            file.sync().expect("syncs");
+            let what = format!("{name} cut to {len} bytes");
+            if check_rot(&cut.copy(), expected, &writes, &what) {
+                let copies = recover(&cut).expect("recovers").report.quarantined;
+                let number = name.trim_end_matches(".segment");
+                let is_kept = |copy: &PathBuf| copy.ends_with(format!("wal-{number}"));
+                assert!(copies.iter().any(is_kept), "{what}: {copies:?}");
+                kept += 1;
+            }
+        }
+    }
+    assert!(kept > 5, "{kept} kept");
+}
+
 /// Whether the page is in the last batch of the log or beyond it.
 fn is_tail(disk: &SimVfs, name: &str, page: u64) -> bool {
     let disk = disk.after_crash(Survival::Everything);

@@ -21,6 +21,7 @@
 //! lost entries is a question to other servers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -174,16 +175,17 @@ fn quarantine(
     report: &mut RecoveryReport,
     suspects: Vec<u64>,
 ) -> Result<(), Error> {
-    let mut damaged: Vec<u64> = chain.new_damage.values().map(|new| new.segment).collect();
-    damaged.dedup();
-    damaged.extend(suspects);
-    let names = vfs.list(dir)?;
-    let is_there = |number: &u64| {
-        let path = Name::Segment(*number).path(dir);
-        let name = path.file_name().unwrap_or_default();
-        names.iter().any(|known| **known == *name)
-    };
-    damaged.retain(is_there);
+    let mut damaged = Vec::new();
+    for name in vfs.list(dir)?.iter().filter_map(|name| Name::parse(name)) {
+        let number = name.number();
+        let mut places = chain.new_damage.values();
+        let is_suspect = suspects.contains(&number);
+        if name == Name::Segment(number)
+            && (is_suspect || places.any(|new| new.segments.contains(&number)))
+        {
+            damaged.push(number);
+        }
+    }
     if damaged.is_empty() {
         return Ok(());
     }
@@ -461,10 +463,21 @@ fn directory_in(found: &Found) -> Option<Directory> {
 }
 
 /// A damaged batch that was not known before.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct NewDamage {
-    segment: u64,
+    /// Where it was, or what is left of it: one of these.
+    segments: RangeInclusive<u64>,
     unknown: bool,
+}
+
+impl NewDamage {
+    /// Nothing says what it was.
+    const fn unknown(segments: RangeInclusive<u64>) -> NewDamage {
+        NewDamage {
+            segments,
+            unknown: true,
+        }
+    }
 }
 
 /// Batches in their order, applied one behind the other.
@@ -544,17 +557,11 @@ impl Chain {
             self.apply_tail()?;
         } else if found.seq == expected {
             // Not the batch that was there when this one was written.
-            let unknown = NewDamage {
-                segment: found.segment,
-                unknown: true,
-            };
+            let unknown = NewDamage::unknown(self.segments_up_to(found.segment));
             self.new_damage.insert(expected - 1, unknown);
             self.apply_tail()?;
         } else if found.seq + 1 != expected {
-            let unknown = NewDamage {
-                segment: found.segment,
-                unknown: true,
-            };
+            let unknown = NewDamage::unknown(found.segment..=found.segment);
             self.new_damage.insert(found.seq, unknown);
         }
         // What was broken in between was cut off when this one was written.
@@ -563,8 +570,18 @@ impl Chain {
         Ok(())
     }
 
+    /// From the last whole batch, or what is left of those behind it, to this segment.
+    fn segments_up_to(&self, last: u64) -> RangeInclusive<u64> {
+        let broken = self.broken.iter().map(|found| found.segment);
+        let first = broken
+            .chain(self.tail.as_ref().map(|tail| tail.segment))
+            .min();
+        first.unwrap_or(last).min(last)..=last
+    }
+
     /// Batches from `first` up to `next` are damaged or missing.
     fn lost(&mut self, next: &Found, first: u64) -> Result<(), Error> {
+        let segments = self.segments_up_to(next.segment);
         self.apply_tail()?;
         let mut broken = std::mem::take(&mut self.broken);
         broken.retain(|found| (first..next.seq).contains(&found.seq));
@@ -579,20 +596,24 @@ impl Chain {
             };
             let directory = told_by.and_then(directory_in);
             self.told.clone_from(&directory);
-            self.salvage(seq, found, directory, next.segment)?;
+            let segment = found.as_ref().map_or(next.segment, |found| found.segment);
+            let damage = NewDamage {
+                segments: segments.clone(),
+                unknown: directory.as_ref().is_none_or(|directory| directory.more),
+            };
+            self.new_damage.insert(seq, damage);
+            self.salvage(found, directory, segment)?;
         }
         Ok(())
     }
 
-    /// Applies what is left of a batch that was synced once, and notes what is lost.
+    /// Applies what is left of a batch that was synced once, and notes what groups lost.
     fn salvage(
         &mut self,
-        seq: u64,
         found: Option<Found>,
         directory: Option<Directory>,
         segment: u64,
     ) -> Result<(), Error> {
-        let segment = found.as_ref().map_or(segment, |found| found.segment);
         let mut salvaged = Directory::default();
         if let Some(found) = &found {
             self.apply(found)?;
@@ -600,8 +621,6 @@ impl Chain {
                 salvaged.add(record.header);
             }
         }
-        let unknown = directory.as_ref().is_none_or(|directory| directory.more);
-        self.new_damage.insert(seq, NewDamage { segment, unknown });
         for (group, share) in directory.unwrap_or_default().groups {
             let left = salvaged.groups.get(&group);
             if left.is_some_and(|left| left.records == share.records) {
@@ -686,10 +705,8 @@ impl Chain {
         if last.is_torn {
             report.torn = true;
         } else {
-            let segment = last.segment;
-            let unknown = true;
-            self.new_damage
-                .insert(last.seq, NewDamage { segment, unknown });
+            let unknown = NewDamage::unknown(last.segment..=last.segment);
+            self.new_damage.insert(last.seq, unknown);
         }
         report.damage_unknown = self.new_damage.values().any(|new| new.unknown);
         Ok(())
@@ -702,10 +719,8 @@ impl Chain {
         }
         self.was_cut = true;
         let seq = noted.seq.max(self.next_seq);
-        self.new_damage.entry(seq).or_insert(NewDamage {
-            segment: last,
-            unknown: true,
-        });
+        let unknown = NewDamage::unknown(last..=last);
+        self.new_damage.entry(seq).or_insert(unknown);
         report.torn = false;
         report.damage_unknown = true;
     }
