@@ -41,11 +41,17 @@ pub struct Shards {
 
 impl Shards {
     /// Starts `count` threads, at least one, whose names begin with `name`, each with a
-    /// resident: a task that is there before all others.
+    /// resident: a task that is there before all others. Whenever one of them has nothing to
+    /// do it calls `before_sleep`; a task that this wakes runs at once.
     ///
     /// # Errors
     /// When the operating system gives no thread or no epoll.
-    pub fn start<F>(name: &str, count: usize, resident: impl Fn() -> F) -> io::Result<Shards>
+    pub fn start<F>(
+        name: &str,
+        count: usize,
+        resident: impl Fn() -> F,
+        before_sleep: impl Fn() + Clone + Send + Sync + 'static,
+    ) -> io::Result<Shards>
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -58,6 +64,7 @@ impl Shards {
                 .enable_all()
                 .thread_name(format!("{name}-{index}-slow"))
                 .max_blocking_threads(SLOW_THREADS_MAX)
+                .on_thread_park(before_sleep.clone())
                 .build()?;
             drop(runtime.spawn(resident()));
             handles.push(runtime.handle().clone());
@@ -209,7 +216,7 @@ mod tests {
 
     #[test]
     fn tasks_are_gone_when_their_shards_are() {
-        let shards = Shards::start("test", 2, || async {}).expect("threads");
+        let shards = Shards::start("test", 2, || async {}, || ()).expect("threads");
         let (tell, told) = mpsc::channel();
         for _ in 0..4 {
             let task = TellsItsEnd(tell.clone());
@@ -224,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_panic_leaves_the_shard_alive() {
-        let shards = Shards::start("test", 1, || async {}).expect("threads");
+        let shards = Shards::start("test", 1, || async {}, || ()).expect("threads");
         let (tell, told) = mpsc::channel();
         shards.spawn(async { panic!("a fault for the test") });
         shards.spawn(async move {

@@ -363,6 +363,7 @@ impl Replica {
                 () = handle.mailbox.arrived(patience) => {}
                 () = timer.until(deadline) => is_used = false,
             }
+            self.group.before_work();
             handle.mailbox.drain(&mut events);
             let now = clock::now();
             if is_used || !events.is_empty() {

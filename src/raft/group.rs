@@ -213,6 +213,12 @@ impl<M: StateMachine> Group<M> {
         self.inner.desk.lock().waiting.shrink_to_fit();
     }
 
+    /// The thread has something to do that may take a while: what waits to be written to the
+    /// log waits for it no longer.
+    pub fn before_work(&self) {
+        self.inner.log.before_work();
+    }
+
     /// Ends the group on this server: proposals get [`ProposeError::Stopped`]. Returns when
     /// openraft ended.
     pub async fn stop(self) {

@@ -52,11 +52,25 @@ struct Shared {
     threads: Shards,
 }
 
+/// The threads for groups, at most [`THREADS_MAX`], each with a resident. One that has nothing
+/// else to do writes the log for its groups.
+///
+/// # Errors
+/// When the operating system gives no threads.
+pub fn threads<F>(wal: &Wal, count: usize, resident: impl Fn() -> F) -> io::Result<Shards>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let wal = wal.clone();
+    let before_sleep = move || wal.before_sleep();
+    Shards::start("stream", count.min(THREADS_MAX), resident, before_sleep)
+}
+
 impl Groups {
-    /// Starts the threads for groups, no group.
+    /// No group yet, on these threads.
     ///
     /// # Errors
-    /// When the operating system gives no threads.
+    /// When the settings of groups make no sense.
     pub fn open(wal: Wal, options: Options, threads: Shards) -> io::Result<Groups> {
         let config = settings::of_a_sole_voter().map_err(io::Error::other)?;
         let shared = Shared {

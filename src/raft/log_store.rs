@@ -106,6 +106,13 @@ impl LogStore {
         LogStore::new(group, Below::Wal(wal), space)
     }
 
+    /// See [`Wal::before_work`].
+    pub fn before_work(&self) {
+        if let Below::Wal(wal) = &self.shared.below {
+            wal.before_work();
+        }
+    }
+
     /// An empty log in memory.
     pub fn in_memory(group: GroupId) -> Self {
         let below = Below::Memory(MemoryLog::new());

@@ -122,8 +122,9 @@ impl Server {
         let monitoring_address = monitoring.as_ref().map(local_address).transpose()?;
 
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let shards =
-            Arc::new(Shards::start("shard", cores, resident::live).map_err(StartError::Threads)?);
+        let shards = Arc::new(
+            Shards::start("shard", cores, resident::live, || ()).map_err(StartError::Threads)?,
+        );
         let base_info = info::build(&options, &identity, &directory, client_address, false);
         let known = facts::Known {
             start: clock::now(),

@@ -32,7 +32,7 @@ use crate::pubsub::accounts::{Account, Accounts};
 use crate::raft::group;
 use crate::raft::groups::{self, Groups};
 use crate::raft::space::Space;
-use crate::tasks::{self, Shards};
+use crate::tasks;
 use crate::vfs::Vfs;
 use crate::vfs::real::RealVfs;
 use crate::vfs::watched::Watched;
@@ -189,7 +189,7 @@ async fn start_with(
     tell(&report);
     accept_damage(&*vfs, &directory, &wal, &mut report)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = Shards::start("stream", cores.min(groups::THREADS_MAX), resident::live);
+    let threads = groups::threads(&wal, cores, resident::live);
     let threads = threads.map_err(StreamsError::Threads)?;
     let group_options = group::Options {
         checkpoint_bytes: wal_options.segment_bytes,

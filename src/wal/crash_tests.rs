@@ -134,6 +134,8 @@ pub(super) fn script(seed: u64, count: u64) -> (Vec<Write>, Vec<Groups>) {
 /// so that batches of several writes occur; some writes want no answer.
 fn play(wal: &Wal, writes: &[Write], issued: &AtomicU64, acked: &Arc<AtomicU64>) {
     let mut gate: Option<mpsc::Sender<()>> = None;
+    // Some of it is written on this thread.
+    wal.before_sleep();
     for (at, write) in writes.iter().enumerate() {
         let number = at as u64 + 1;
         let (tell, told) = mpsc::channel();
@@ -157,12 +159,14 @@ fn play(wal: &Wal, writes: &[Write], issued: &AtomicU64, acked: &Arc<AtomicU64>)
             return;
         }
         if holds {
+            wal.before_work();
             let _ = told.recv();
             gate = Some(open);
         } else if number % 5 == 3 {
             drop(gate.take());
         }
         if waits && gate.is_none() {
+            wal.before_sleep();
             let _ = told.recv();
         }
     }

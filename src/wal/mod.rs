@@ -24,6 +24,7 @@
 pub mod batch;
 pub mod error;
 pub mod identity;
+mod idle;
 pub mod index;
 pub mod page;
 pub mod purge;
@@ -262,7 +263,11 @@ impl Wal {
             queue: VecDeque::new(),
             queue_bytes: 0,
             urgent: 0,
+            left: false,
             flush: false,
+            awake: false,
+            writing: None,
+            pace: idle::Pace::default(),
             planned: Room::new(left, ready, segment_bytes, slack),
             no_space: ready == 0,
             wanted: false,
@@ -284,18 +289,25 @@ impl Wal {
             started.reclaim,
             started.encoder,
         );
-        let thread = Thread::start("wal", move || writer.run());
+        let writer = Arc::new(Mutex::new(writer));
+        let thread = {
+            let (shared, writer) = (Arc::clone(&shared), Arc::clone(&writer));
+            Thread::start("wal", move || writer::run(&shared, &writer))
+        };
         let thread = thread.map_err(|cause| vfs::Error::new("start", "wal".as_ref(), cause))?;
-        let thread = Mutex::new(Some(thread));
-        let owner = Arc::new(Owner { shared, thread });
+        let owner = Arc::new(Owner {
+            shared,
+            writer,
+            thread: Mutex::new(Some(thread)),
+        });
         Ok((Wal { owner }, started.report))
     }
 
     /// Takes a write over: its effect is readable at return, and durable when `done` is
-    /// called, on the writer thread. A [`Write::Committed`] or [`Write::Purge`] without
+    /// called, on the thread that writes the batch. A [`Write::Committed`] or [`Write::Purge`] without
     /// `done` waits for the next batch and causes no sync of its own.
     ///
-    /// Blocks while the queue is full, for a sync or two; never on the writer thread.
+    /// Blocks while the queue is full, for a sync or two; never where `done` is called.
     ///
     /// # Errors
     /// Nothing changed, and `done` is not called, if there is no room on the disk, the write
@@ -316,7 +328,7 @@ impl Wal {
             }
             let full = state.queue_bytes + cost > shared.options.queue_bytes_max
                 || state.queue.len() >= writer::QUEUE_WRITES_MAX;
-            if full && !state.queue.is_empty() && !self.owner.is_writer() {
+            if full && !state.queue.is_empty() && !state.is_writer() {
                 state.flush = true;
             } else {
                 let reserve = match write {
@@ -330,21 +342,24 @@ impl Wal {
                 let no_space = state.no_space;
                 state.wanted = true;
                 state.flush = true;
-                if no_space || self.owner.is_writer() {
-                    shared.work.notify_one();
+                if no_space || state.is_writer() {
+                    shared.wake(&mut state);
                     return Err(Error::NoSpace);
                 }
             }
-            shared.work.notify_one();
+            shared.wake(&mut state);
             shared.room.wait(&mut state);
         }
         let ticket = state.next_ticket;
         state.next_ticket += 1;
         state.index.take(&write, ticket);
         state.queue_bytes += cost;
-        let wake = !writer::is_lazy(&write, done.as_ref());
-        if wake {
+        if !writer::is_lazy(&write, done.as_ref()) {
             state.urgent += 1;
+            state.left = idle::leave(shared, &state);
+            if !state.left {
+                shared.wake(&mut state);
+            }
         }
         let queued = Queued {
             write,
@@ -352,10 +367,6 @@ impl Wal {
             ticket,
         };
         state.queue.push_back(queued);
-        drop(state);
-        if wake {
-            shared.work.notify_one();
-        }
         Ok(())
     }
 
@@ -456,18 +467,17 @@ impl Wal {
 /// Ends the writer with the last handle.
 struct Owner {
     shared: Arc<Shared>,
+    writer: Arc<Mutex<Writer>>,
     thread: Mutex<Option<Thread>>,
 }
 
 impl Owner {
-    fn is_writer(&self) -> bool {
-        let thread = self.thread.lock();
-        thread.as_ref().is_some_and(Thread::is_current)
-    }
-
     fn close(&self) {
-        self.shared.state.lock().closing = true;
-        self.shared.work.notify_one();
+        {
+            let mut state = self.shared.state.lock();
+            state.closing = true;
+            self.shared.wake(&mut state);
+        }
         let thread = self.thread.lock().take();
         if let Some(thread) = thread {
             thread.join();

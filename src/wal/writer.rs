@@ -1,4 +1,4 @@
-//! Group commit: one thread that writes what all groups wrote meanwhile, and syncs once.
+//! Group commit: whoever writes the log writes what all groups wrote meanwhile, and syncs once.
 //!
 //! ```text
 //!   ┌► take what waits (≤ 2 MiB, what fits in the segment) ─► encode ─► write ─► sync ─┐
@@ -6,19 +6,25 @@
 //!   └── a step towards the next segment ◄── what is old goes ◄── `done`, in order ◄────┘
 //! ```
 //!
-//! Invariants: a batch begins where the one before ended and is written only when that one is
-//! synced; `done` is called without any lock held; after an error of the disk nothing more
+//! The log has a thread for this. A thread of groups that has nothing else to do writes what it
+//! left for itself, which spares two wake-ups ([`super::idle`]).
+//!
+//! Invariants: one thread writes at a time; a batch begins where the one before ended and is written only when that one is
+//! synced; `done` is called without the state's lock held; after an error of the disk nothing more
 //! is written and nobody is told `Ok`.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::mem;
 use std::sync::Arc;
+use std::thread::{self, ThreadId};
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::clock;
 use crate::vfs::File;
 use crate::wal::batch::{self, Directory};
 use crate::wal::error::Error;
+use crate::wal::idle::Pace;
 use crate::wal::index::Index;
 use crate::wal::page;
 use crate::wal::purge::{Reclaim, Rewrite};
@@ -64,8 +70,16 @@ pub struct State {
     pub queue_bytes: usize,
     /// How many in the queue must not wait for company.
     pub urgent: usize,
+    /// The one that must not is left to the thread that wrote it.
+    pub left: bool,
     /// Nothing must wait for company.
     pub flush: bool,
+    /// The writer's thread is to look around.
+    pub awake: bool,
+    /// Who writes a batch.
+    pub writing: Option<ThreadId>,
+    /// How long batches take.
+    pub pace: Pace,
     /// The room behind everything that waits.
     pub planned: Room,
     /// The last try to make a segment found no room.
@@ -80,6 +94,21 @@ pub struct State {
     pub closing: bool,
     /// The writer has ended, or is about to.
     pub closed: bool,
+}
+
+impl State {
+    /// Whether the caller writes a batch, and must not wait for one.
+    pub fn is_writer(&self) -> bool {
+        self.writing == Some(thread::current().id())
+    }
+}
+
+impl Shared {
+    /// Tells the writer's thread to look around.
+    pub fn wake(&self, state: &mut State) {
+        state.awake = true;
+        self.work.notify_one();
+    }
 }
 
 /// Where the next batch goes, and what it says of the one before.
@@ -98,7 +127,7 @@ pub struct Position {
     pub is_closed: bool,
 }
 
-/// The writer thread's own.
+/// What only whoever writes a batch needs.
 pub struct Writer {
     shared: Arc<Shared>,
     pool: Pool,
@@ -138,36 +167,42 @@ impl Writer {
         }
     }
 
-    /// Runs until the log is closed or the disk fails.
-    pub fn run(mut self) {
-        let result = self.work();
-        if let Err(err) = &result {
-            (self.shared.options.on_fatal)(err);
+    /// Does what there is to do, one batch at most.
+    fn turn(&mut self) -> Result<Turn, Error> {
+        self.prepare()?;
+        let (batch, turn) = self.next()?;
+        match batch {
+            Some(batch) => self.commit(batch)?,
+            None if turn == Turn::Closed => self.end()?,
+            None => {}
         }
-        let left = {
-            let mut state = self.shared.state.lock();
-            state.closed = true;
-            state.queue_bytes = 0;
-            mem::take(&mut state.queue)
-        };
-        self.shared.room.notify_all();
-        for queued in left {
-            if let Some(done) = queued.done {
-                done(Err(Error::Closed));
-            }
-        }
+        Ok(turn)
     }
 
-    fn work(&mut self) -> Result<(), Error> {
-        loop {
-            self.prepare()?;
-            let Some(batch) = self.next()? else {
-                return self.end();
-            };
-            if let Some(batch) = batch {
-                self.commit(batch)?;
-            }
+    /// Writes what a thread left for itself, if it is still there and fits in the segment;
+    /// whatever else there is to do is for the writer's thread.
+    ///
+    /// # Errors
+    /// When the disk fails: [`give_up`] then.
+    pub fn write_left(&mut self) -> Result<(), Error> {
+        let shared = Arc::clone(&self.shared);
+        let mut state = shared.state.lock();
+        if state.closed || !state.left {
+            return Ok(());
         }
+        let bytes = state.queue_bytes + self.position.directory.cost();
+        if footprint(bytes) <= self.left() && !self.reclaim.has_rewrites() {
+            let batch = self.take(&mut state)?;
+            state.writing = Some(thread::current().id());
+            drop(state);
+            shared.room.notify_all();
+            self.commit(batch)?;
+            state = shared.state.lock();
+        }
+        if self.is_due(&state) || self.wants_segment(&state) || state.closing {
+            shared.wake(&mut state);
+        }
+        Ok(())
     }
 
     /// Does one step towards a segment if one is needed: all at once if somebody waits for
@@ -206,37 +241,51 @@ impl Writer {
         Ok(())
     }
 
-    /// Waits for something to do; `None` to end, `Some(None)` to look around again.
-    fn next(&mut self) -> Result<Option<Option<Batch>>, Error> {
+    /// The next batch, if there is one to write, and whether that was all.
+    fn next(&mut self) -> Result<(Option<Batch>, Turn), Error> {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.state.lock();
+        state.awake = false;
         loop {
+            if state.closed {
+                return Ok((None, Turn::Failed));
+            }
             self.reclaim
                 .look(&mut state, self.position.segment.as_ref());
-            let due = state.urgent > 0
-                || !state.queue.is_empty()
-                    && (state.flush || state.closing || state.queue_bytes > LAZY_BYTES_MAX)
-                || self.reclaim.wants_batch(&state, self.pool.ready.is_empty());
-            if due {
+            if self.is_due(&state) {
                 let batch = self.take(&mut state)?;
                 let is_empty = batch.writes.is_empty() && batch.rewrites.is_empty();
                 if is_empty && !self.reclaim.must_say(&state, self.pool.ready.is_empty()) {
                     continue;
                 }
+                state.writing = Some(thread::current().id());
                 drop(state);
                 shared.room.notify_all();
-                return Ok(Some(Some(batch)));
+                return Ok((Some(batch), Turn::Going));
             }
             state.flush = false;
             if state.closing {
                 state.closed = true;
-                return Ok(None);
+                return Ok((None, Turn::Closed));
             }
-            if state.wanted || self.pool.ready.is_empty() && !state.no_space {
-                return Ok(Some(None));
-            }
-            shared.work.wait(&mut state);
+            let turn = match self.wants_segment(&state) {
+                true => Turn::Going,
+                false => Turn::Idle,
+            };
+            return Ok((None, turn));
         }
+    }
+
+    /// Whether a batch is to be written.
+    fn is_due(&self, state: &State) -> bool {
+        let is_much = state.flush || state.closing || state.queue_bytes > LAZY_BYTES_MAX;
+        state.urgent > 0
+            || !state.queue.is_empty() && is_much
+            || self.reclaim.wants_batch(state, self.pool.ready.is_empty())
+    }
+
+    fn wants_segment(&self, state: &State) -> bool {
+        state.wanted || self.pool.ready.is_empty() && !state.no_space
     }
 
     /// Takes as much from the queue as fits in a batch, and plans anew.
@@ -255,6 +304,7 @@ impl Writer {
             slack: self.slack,
             directory: self.position.directory.cost(),
         };
+        state.left = false;
         let mut batch = Batch::default();
         let mut bytes = 0;
         while let Some(queued) = state.queue.front() {
@@ -321,7 +371,9 @@ impl Writer {
 
     /// Writes a batch, syncs it and tells everybody.
     fn commit(&mut self, mut batch: Batch) -> Result<(), Error> {
+        let begun = clock::monotonic();
         let result = self.write(&mut batch);
+        let took = clock::monotonic().since(begun);
         let (segment, offsets) = match result {
             Ok(written) => written,
             Err(err) => {
@@ -353,6 +405,7 @@ impl Writer {
                 offsets = others;
             }
             state.index.evict();
+            state.pace.note(took);
         }
         let last = batch.writes.last().map(|queued| queued.ticket);
         for queued in batch.writes {
@@ -360,6 +413,7 @@ impl Writer {
                 done(Ok(()));
             }
         }
+        self.shared.state.lock().writing = None;
         let free = self.reclaim.synced(last);
         for number in &free {
             self.pool.give_back(*number)?;
@@ -465,6 +519,58 @@ impl Writer {
         };
         self.encoder.push(header, &[]);
         self.put(Directory::default())
+    }
+}
+
+/// What came of a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// There may be more to do.
+    Going,
+    /// There is nothing to do.
+    Idle,
+    /// The log was closed in good order.
+    Closed,
+    /// Somebody else found that the disk fails.
+    Failed,
+}
+
+/// What the log's thread does: writes until the log is closed or the disk fails.
+pub fn run(shared: &Shared, writer: &Mutex<Writer>) {
+    loop {
+        let turn = writer.lock().turn();
+        match turn {
+            Ok(Turn::Going) => {}
+            Ok(Turn::Idle) => {
+                let mut state = shared.state.lock();
+                shared.work.wait_while(&mut state, |state| !state.awake);
+            }
+            Ok(Turn::Closed | Turn::Failed) => return refuse_all(shared),
+            Err(err) => return give_up(shared, &err),
+        }
+    }
+}
+
+/// The disk failed: nothing more is written.
+pub fn give_up(shared: &Shared, err: &Error) {
+    (shared.options.on_fatal)(err);
+    refuse_all(shared);
+}
+
+/// Nobody who waits will hear of his write.
+fn refuse_all(shared: &Shared) {
+    let left = {
+        let mut state = shared.state.lock();
+        state.closed = true;
+        state.queue_bytes = 0;
+        shared.wake(&mut state);
+        mem::take(&mut state.queue)
+    };
+    shared.room.notify_all();
+    for queued in left {
+        if let Some(done) = queued.done {
+            done(Err(Error::Closed));
+        }
     }
 }
 

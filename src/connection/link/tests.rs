@@ -84,7 +84,7 @@ fn rig(setup: Setup) -> Rig {
     peer.set_read_timeout(Some(DEADLINE)).expect("a timeout");
     let (ours, address) = listener.accept().expect("accept");
     ours.set_nonblocking(true).expect("nonblocking");
-    let shards = Shards::start("test", 1, resident::live).expect("threads");
+    let shards = Shards::start("test", 1, resident::live, || ()).expect("threads");
     let total = Arc::new(PendingTotal::new(usize::MAX));
     let ended = Arc::<Mutex<Vec<CloseReason>>>::default();
     let (tell, told) = std::sync::mpsc::channel();

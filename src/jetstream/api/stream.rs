@@ -10,7 +10,7 @@ use crate::api_error::{ApiError, table};
 use crate::jetstream::handle::StreamHandle;
 use crate::jetstream::info::{self, Details};
 use crate::stream::config::Config;
-use crate::stream::info::{Info, Origin};
+use crate::stream::info::{Info, Origin, State};
 use crate::stream::requests::{
     INFOS_PER_PAGE, InfoRequest, ListRequest, NAMES_PER_PAGE, NamesRequest, Page, SUBJECTS_PER_PAGE,
 };
@@ -63,8 +63,13 @@ pub async fn create(context: &Context<'_>, name: &str) -> Answer {
         .create_stream(context.site, config, pedantic)
         .await?;
     let mut info = show(context, &handle).await?;
-    if is_new {
-        // As it was made: whatever its origins said since is for later questions.
+    if is_new && (info.mirror.is_some() || !info.sources.is_empty()) {
+        // As it was made: whatever its origins said and sent since is for later questions.
+        info.state = State {
+            first_seq: info.config.first_seq,
+            last_seq: info.config.first_seq.saturating_sub(1),
+            ..State::default()
+        };
         info.sources = info.sources.into_iter().map(Origin::unheard).collect();
         // The peers tell a mirror's filter only once its origin was asked.
         info.mirror = info.mirror.map(|origin| Origin {

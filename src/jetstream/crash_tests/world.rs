@@ -21,8 +21,7 @@ use crate::jetstream::{self, JetStream, ServerLimits, subscriptions};
 use crate::pubsub::accounts::Account;
 use crate::pubsub::internal;
 use crate::raft::group;
-use crate::raft::groups::Groups;
-use crate::tasks::Shards;
+use crate::raft::groups::{self, Groups};
 use crate::vfs::Vfs;
 use crate::vfs::sim::SimVfs;
 use crate::wal::identity::{DataDir, Identity};
@@ -71,7 +70,7 @@ impl World {
             ..wal::Options::default()
         };
         let (wal, report) = Wal::open(Arc::clone(&vfs), log, wal_options).expect("a log");
-        let threads = Shards::start("stream", 1, || async {}).expect("a thread");
+        let threads = groups::threads(&wal, 1, || async {}).expect("a thread");
         let group_options = group::Options {
             checkpoint_bytes: 5 << 10,
             ..group::Options::new(NODE)

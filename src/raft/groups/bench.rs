@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use crate::clock::{self, Timestamp};
 use crate::raft::group::{Group, Options};
-use crate::raft::groups::{Groups, Storage};
+use crate::raft::groups::{self, Groups, Storage};
 use crate::raft::toy::{Command, Toy, ToyDisk};
-use crate::tasks::Shards;
 use crate::vfs::real::RealVfs;
 use crate::wal::{self, GroupId, Wal};
 
@@ -82,7 +81,7 @@ fn figures() {
         idle: Duration::from_millis(5),
         ..Options::new(1)
     };
-    let threads = Shards::start("stream", 1, || async {}).expect("threads");
+    let threads = groups::threads(&log, 1, || async {}).expect("threads");
     let groups = Groups::open(log.clone(), options, threads).expect("threads");
     for (id, what, storage) in [(1, "disk", Storage::Disk), (2, "memory", Storage::Memory)] {
         let (toy, position) = Toy::open(&ToyDisk::default());

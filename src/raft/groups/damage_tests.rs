@@ -35,7 +35,7 @@ impl Server {
         };
         let opened = Wal::open(Arc::new(vfs.clone()), PathBuf::from(DIR), options);
         let (wal, report) = opened.expect("a log");
-        let threads = Shards::start("stream", 1, || async {}).expect("threads");
+        let threads = threads(&wal, 1, || async {}).expect("threads");
         let groups = Groups::open(wal.clone(), Options::new(NODE), threads);
         Server {
             wal,

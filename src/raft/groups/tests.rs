@@ -30,7 +30,7 @@ impl Server {
         let opened = Wal::open(Arc::new(RealVfs), dir.to_owned(), options);
         let (wal, report) = opened.expect("a log");
         assert_eq!(report.damaged, []);
-        let threads = Shards::start("stream", 2, || async {}).expect("threads");
+        let threads = threads(&wal, 2, || async {}).expect("threads");
         let groups =
             Groups::open(wal.clone(), Options::new(NODE), threads).expect("a configuration");
         Server { wal, groups }
