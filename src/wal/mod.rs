@@ -24,7 +24,7 @@
 pub mod batch;
 pub mod error;
 pub mod identity;
-mod idle;
+pub mod idle;
 pub mod index;
 pub mod page;
 pub mod purge;
