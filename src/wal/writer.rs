@@ -9,9 +9,9 @@
 //! The log has a thread for this. A thread of groups that has nothing else to do writes what it
 //! left for itself, which spares two wake-ups ([`super::idle`]).
 //!
-//! Invariants: one thread writes at a time; a batch begins where the one before ended and is written only when that one is
-//! synced; `done` is called without the state's lock held; after an error of the disk nothing more
-//! is written and nobody is told `Ok`.
+//! Invariants: one thread writes at a time; a batch begins where the one before ended and is
+//! written only when that one is synced; `done` is called without the state's lock held; after
+//! an error of the disk nothing more is written and nobody is told `Ok`.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::mem;

@@ -421,9 +421,14 @@ async fn check_served(node: &Node, truth: &Truth, what: &str, grown: bool) -> Ve
         let Some(handle) = node.stream(name) else {
             let problems = node.problems();
             // The list of streams may have lost it: then that is told.
+            let of_list = |text: &str| {
+                let of_list = text.strip_prefix("the list of streams: ");
+                of_list.is_some_and(|text| {
+                    text.contains("of its log") || text.starts_with("its log is damaged")
+                })
+            };
             let is_down = |problem: &Problem| {
-                problem.is_down && problem.stream == *name
-                    || problem.text.starts_with("the list of streams: ")
+                problem.is_down && problem.stream == *name || of_list(&problem.text)
             };
             assert!(
                 problems.iter().any(is_down),
