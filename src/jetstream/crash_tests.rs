@@ -10,8 +10,13 @@ mod found;
 mod script;
 mod world;
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
 use serde_json::json;
 
+use crate::clock;
 use crate::tasks;
 use crate::vfs::sim::recording::{Point, Recording, each_crash, effort};
 use crate::vfs::sim::{SimVfs, Survival};
@@ -232,6 +237,40 @@ fn a_stream_at_rest_does_not_hold_the_log() {
         while held() > 3 {
             assert_eq!(world.jetstream.streams.release_segments(3), []);
             client.request("B.1", "", b"time passes").await;
+        }
+        world.stop().await;
+    });
+}
+
+#[test]
+fn entries_go_to_the_log_while_others_are_being_written() {
+    let disk = SimVfs::new();
+    let runtime = tasks::control_runtime().expect("a runtime");
+    runtime.block_on(async {
+        let world = World::open(&disk).await;
+        let mut client = Client::new(&world.account);
+        let config = json!({"name": "A", "subjects": ["A"]});
+        client.api("STREAM.CREATE.A", config).await;
+        let group = world.stream("A").expect("it runs").group;
+        let last = || world.wal.state(group).last.map_or(0, |last| last.index);
+        let before = last();
+        let is_stuck = Arc::new((Mutex::new(true), Condvar::new()));
+        let gate = Arc::clone(&is_stuck);
+        disk.observe(Arc::new(move |_| {
+            gate.1.wait_while(&mut gate.0.lock(), |is_stuck| *is_stuck);
+        }));
+        let begun = clock::monotonic();
+        let mut sent = Vec::new();
+        while last() < before + 3 && clock::monotonic().since(begun).as_secs() < 30 {
+            sent.push(client.send("A", "", b"message"));
+            tokio::time::sleep(Duration::from_micros(100)).await;
+        }
+        let entries = last() - before;
+        *is_stuck.0.lock() = false;
+        is_stuck.1.notify_all();
+        assert_eq!(entries, 3, "of {} messages", sent.len());
+        for inbox in &sent {
+            assert_eq!(&client.receive().await.subject, inbox);
         }
         world.stop().await;
     });

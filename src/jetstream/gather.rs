@@ -1,10 +1,11 @@
 //! Commands that wait to be proposed, and when they are worth an entry of their own.
 //!
-//! Separate because entries are what costs: each is written, synced, committed and answered
-//! for itself, so on a busy stream it matters how much is in one, and nothing else does.
+//! Separate because entries are what costs: each is proposed, committed and answered for
+//! itself, so on a busy stream it matters how much is in one. The log syncs those that came
+//! while it wrote at once; while it does, the next ones are gathered and those before applied.
 //!
 //! ```text
-//!   one under way:   what comes meanwhile waits, unless it is worth a sync of its own
+//!   one under way:   what comes meanwhile waits, unless it is worth an entry of its own
 //!   none under way:  who was just answered is waited for, so that all publishers who wait
 //!                    for each answer get into one entry: for seven eighths of them, or a
 //!                    millisecond
@@ -26,10 +27,11 @@ use crate::stream::command::Command;
 
 /// Entries under way at once: some are being synced while others are applied and gathered.
 pub const PROPOSALS_MAX: usize = 8;
-/// A smaller entry waits for the one under way: many would cost a sync each.
-const MESSAGES_WORTH_A_SYNC: usize = 256;
-/// As [`MESSAGES_WORTH_A_SYNC`], in bytes.
-const BYTES_WORTH_A_SYNC: usize = 256 * 1024;
+/// A smaller entry waits for the one under way. Much larger ones would leave the log, who
+/// applies and who publishes waiting for each other.
+const MESSAGES_WORTH_AN_ENTRY: usize = 64;
+/// As [`MESSAGES_WORTH_AN_ENTRY`], in bytes.
+const BYTES_WORTH_AN_ENTRY: usize = 256 * 1024;
 /// Commands in one entry.
 const COMMANDS_MAX: usize = 4096;
 /// Bytes of messages in one entry.
@@ -94,7 +96,7 @@ impl Batch {
     pub fn expect(&mut self, now: Timestamp, answered: usize, waiting: usize) {
         let publishers = answered + waiting + self.messages;
         let until = now.unix_nanos().saturating_add(GATHER_NS);
-        let worth = (publishers * 7 / 8).min(MESSAGES_WORTH_A_SYNC);
+        let worth = (publishers * 7 / 8).min(MESSAGES_WORTH_AN_ENTRY);
         self.awaited =
             (publishers >= PUBLISHERS_MIN).then_some((worth, Timestamp::from_unix_nanos(until)));
     }
@@ -108,7 +110,7 @@ impl Batch {
             let is_time = self.records_at.is_none_or(|at| at <= now);
             return self.messages >= RECORDS_WORTH_AN_ENTRY || (is_time && !another_is_under_way);
         }
-        if self.messages >= MESSAGES_WORTH_A_SYNC || self.bytes >= BYTES_WORTH_A_SYNC {
+        if self.messages >= MESSAGES_WORTH_AN_ENTRY || self.bytes >= BYTES_WORTH_AN_ENTRY {
             return true;
         }
         let is_awaited = |(worth, until)| self.messages < worth && now < until;
@@ -138,7 +140,7 @@ impl Batch {
     /// outcome wakes the stream in any case.
     pub fn patience(&self, another_is_under_way: bool) -> Patience {
         let worth = match (another_is_under_way, self.awaited) {
-            (true, _) => MESSAGES_WORTH_A_SYNC,
+            (true, _) => MESSAGES_WORTH_AN_ENTRY,
             (false, Some((worth, _))) => worth,
             (false, None) => return Patience::NONE,
         };
@@ -148,7 +150,7 @@ impl Batch {
         };
         Patience {
             messages: left(worth, self.messages),
-            bytes: left(BYTES_WORTH_A_SYNC, self.bytes),
+            bytes: left(BYTES_WORTH_AN_ENTRY, self.bytes),
         }
     }
 
@@ -259,10 +261,10 @@ mod tests {
     #[test]
     fn while_one_is_under_way_another_must_be_worth_it() {
         assert!(publishes(1).is_due(at(0), false));
-        assert!(!publishes(255).is_due(at(0), true));
-        assert!(publishes(256).is_due(at(0), true));
-        assert!(batch([publish(BYTES_WORTH_A_SYNC)]).is_due(at(0), true));
-        let seqs = (1..256).map(Seq).collect();
+        assert!(!publishes(63).is_due(at(0), true));
+        assert!(publishes(64).is_due(at(0), true));
+        assert!(batch([publish(BYTES_WORTH_AN_ENTRY)]).is_due(at(0), true));
+        let seqs = (1..64).map(Seq).collect();
         let acks = of_consumer(ConsumerCommand::Ack(seqs));
         assert!(batch([acks, publish(1)]).is_due(at(0), true));
         for under_way in [false, true] {

@@ -445,11 +445,10 @@ impl Replica {
 
     fn propose(&mut self, now: Timestamp) {
         let (commands, waiters) = self.batch.take_front(now);
-        let group = self.group.clone();
-        self.in_flight.push_back(Box::pin(async move {
-            let outcomes = group.propose(now, commands).await;
-            (waiters, outcomes)
-        }));
+        // Called here: only the first one in flight is ever polled.
+        let outcomes = self.group.propose(now, commands);
+        self.in_flight
+            .push_back(Box::pin(async move { (waiters, outcomes.await) }));
     }
 
     /// Tells everybody what became of an entry; how many publishers were answered.
