@@ -2,7 +2,8 @@
 //!
 //! A table with one place per hash: a hit costs a hash and a comparison. It grows while it
 //! misses, up to `SLOTS_MAX`, and remembers a subject only at its second miss, so that a
-//! stream of ever new subjects walks the sublist and allocates nothing.
+//! stream of ever new subjects walks the sublist, allocates nothing, and touches the tags
+//! only: all slots together are half a megabyte, which others need in the processor's cache.
 //!
 //! Invariants: a result is used only while its stamp is the one of now; the cache pins
 //! subscriptions only until [`MatchCache::clear`], which an idle link calls.
@@ -93,13 +94,33 @@ impl Matches {
     }
 }
 
+/// What was looked up last at a place.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tag {
+    /// The upper half of its hash.
+    hash: u32,
+    /// The slot holds it.
+    filled: bool,
+}
+
+impl Tag {
+    fn of(hash: u64, filled: bool) -> Tag {
+        let hash = (hash >> 32) as u32;
+        Tag { hash, filled }
+    }
+
+    /// It may be of the subject with this hash.
+    fn is_of(self, hash: u64) -> bool {
+        self.hash == Tag::of(hash, false).hash
+    }
+}
+
 #[derive(Debug, Default)]
 struct Slot {
     hash: u64,
     subject: Box<[u8]>,
     bucket: Bucket,
     stamp: Stamp,
-    filled: bool,
     entry: Entry,
 }
 
@@ -115,6 +136,8 @@ pub struct Entry {
 /// The cache of one link.
 #[derive(Debug, Default)]
 pub struct MatchCache {
+    /// As many as slots.
+    tags: Vec<Tag>,
     slots: Vec<Slot>,
     hasher: RandomState,
     misses: usize,
@@ -146,17 +169,17 @@ impl MatchCache {
         self.used = true;
         if self.slots.is_empty() {
             self.slots.resize_with(SLOTS_MIN, Slot::default);
+            self.tags.resize(SLOTS_MIN, Tag::default());
         }
         let hash = self.hasher.hash_one(subject);
         let index = hash as usize & (self.slots.len() - 1);
-        let slot = &self.slots[index];
-        if slot.hash == hash
-            && slot.filled
-            && *slot.subject == *subject
-            && interest.stamp(slot.bucket) == slot.stamp
-        {
-            self.figures.hit();
-            return &self.slots[index].entry;
+        let tag = self.tags[index];
+        if tag.filled && tag.is_of(hash) {
+            let slot = &self.slots[index];
+            if *slot.subject == *subject && interest.stamp(slot.bucket) == slot.stamp {
+                self.figures.hit();
+                return &self.slots[index].entry;
+            }
         }
         self.figures.miss();
         self.miss(interest, subject, hash, may_publish)
@@ -175,28 +198,32 @@ impl MatchCache {
         let stamp = interest.stamp(bucket);
         let index = hash as usize & (self.slots.len() - 1);
         let slots = self.slots.len();
-        let slot = &mut self.slots[index];
-        if slot.hash != hash {
+        let tag = self.tags[index];
+        if !tag.is_of(hash) {
             self.misses += 1;
-            if slot.filled && self.misses > slots && slots < SLOTS_MAX {
+            if tag.filled && self.misses > slots && slots < SLOTS_MAX {
                 self.grow();
                 return self.miss(interest, subject, hash, may_publish);
             }
             // Twice in a row at this place before it takes the place.
-            slot.hash = hash;
-            if std::mem::take(&mut slot.filled) {
-                self.figures.dropped(slot.entry.matches.receivers());
+            self.tags[index] = Tag::of(hash, false);
+            if tag.filled {
+                let matches = &self.slots[index].entry.matches;
+                self.figures.dropped(matches.receivers());
             }
             self.scratch.matches.fill(interest, subject);
             self.scratch.allowed = may_publish();
             return &self.scratch;
         }
+        self.tags[index].filled = true;
+        let slot = &mut self.slots[index];
+        slot.hash = hash;
         if *slot.subject != *subject {
             slot.subject = subject.into();
         }
         slot.bucket = bucket;
         slot.stamp = stamp;
-        if std::mem::replace(&mut slot.filled, true) {
+        if tag.filled {
             self.figures.dropped(slot.entry.matches.receivers());
         }
         let before = slot.entry.matches.held();
@@ -217,6 +244,7 @@ impl MatchCache {
         for (at, slot) in self.slots.iter_mut().enumerate() {
             if at != index {
                 *slot = Slot::default();
+                self.tags[at] = Tag::default();
             }
         }
         let matches = &self.slots[index].entry.matches;
@@ -227,14 +255,16 @@ impl MatchCache {
 
     #[cold]
     fn grow(&mut self) {
-        let len = self.slots.len() * 4;
-        let old = std::mem::take(&mut self.slots);
-        self.slots.resize_with(len.min(SLOTS_MAX), Slot::default);
+        let len = (self.slots.len() * 4).min(SLOTS_MAX);
+        let slots = std::mem::take(&mut self.slots);
+        let tags = std::mem::take(&mut self.tags);
+        self.slots.resize_with(len, Slot::default);
+        self.tags.resize(len, Tag::default());
         self.misses = 0;
-        let mask = self.slots.len() - 1;
-        for slot in old.into_iter().filter(|slot| slot.filled) {
-            let index = slot.hash as usize & mask;
+        for (slot, tag) in slots.into_iter().zip(tags).filter(|(_, tag)| tag.filled) {
+            let index = slot.hash as usize & (len - 1);
             self.slots[index] = slot;
+            self.tags[index] = tag;
         }
         self.held = self.slots.iter().map(|s| s.entry.matches.held()).sum();
     }
@@ -242,6 +272,7 @@ impl MatchCache {
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.slots = Vec::new();
+        self.tags = Vec::new();
         self.scratch = Entry::default();
         self.misses = 0;
         self.held = 0;
