@@ -310,8 +310,10 @@ impl FileStore {
                 // Nobody has set it before: the block was not sealed.
                 let _ = block.hash.set(hasher.finish());
             }
-            block.unwritten = std::mem::take(&mut self.buffer);
-            self.holds_blocks |= !block.unwritten.is_empty();
+            if !self.buffer.is_empty() {
+                block.unwritten = std::mem::take(&mut self.buffer);
+                self.holds_blocks = true;
+            }
         }
         self.drop_empty_blocks();
         Ok(())
