@@ -9,10 +9,13 @@ import time
 import servers
 
 NOISE_PCT_MAX = 20
-# Where the slowest hundredth counts: who loses a hundredth of the time measures the loss. Half a
-# hundredth of two seconds is one tick of the clock that steal is counted in.
+# Where the slowest hundredth counts: who loses a hundredth of the time measures the loss, and the
+# clock that steal is counted in has ticks of ten milliseconds. So a round is many short runs in
+# turn, of which those without a tick count, and one stall spoils one of them only.
 TAIL_NOISE_PCT_MAX = 0.5
-TAIL_RETRIES = 10
+TAIL_RUNS = 8
+TAIL_SECS = 0.25
+TAIL_RETRIES = 2
 YARDSTICK_SHARE_MAX = 0.10
 
 
@@ -62,22 +65,21 @@ class Bench:
     def measure(self, server, what, mode, options, round_no, tail=False):
         """Runs until undisturbed, as often as may be; keeps the last result. `tail`: its
         slowest hundredth counts."""
-        noise_max = TAIL_NOISE_PCT_MAX if tail else NOISE_PCT_MAX
         retries = self.args.retries * (TAIL_RETRIES if tail else 1)
-        tries = (self.attempt(server, what, mode, options, round_no, is_last, noise_max)
+        tries = (self.attempt(server, what, mode, options, round_no, is_last, tail)
                  for is_last in self.tries(retries))
         return next(result for result in tries if result)
 
-    def attempt(self, server, what, mode, options, round_no, is_last, noise_max=NOISE_PCT_MAX):
+    def attempt(self, server, what, mode, options, round_no, is_last, tail=False):
         """Runs once and keeps the result; None if it was disturbed and another try is left."""
         if server.stores:
             # What the run before left to the disk is not this run's to pay.
             os.sync()
         result = servers.generate(self.loadgen, server, mode, options)
-        why = self.disturbed(result, noise_max)
+        why = self.disturbed(result, TAIL_NOISE_PCT_MAX if tail else NOISE_PCT_MAX)
         if why and not is_last and not result.get("errors"):
             log(f"  {server.name}: {what}: {why}, again")
-            time.sleep(1)
+            time.sleep(TAIL_SECS if tail else 1)
             return None
         self.keep(result, server.name, what, round_no, why)
         return result
@@ -115,20 +117,30 @@ class Bench:
             return row.quick_options
         return row.options
 
+    def runs(self, row):
+        """How often a row runs in a round on each side."""
+        return TAIL_RUNS if row.tail and not self.args.quick else 1
+
+    def timing_of(self, row):
+        if row.mode == "js-consume":
+            return ""
+        return self.timing if self.runs(row) == 1 else f"--secs {TAIL_SECS} --warm {self.args.warm}"
+
     def shared(self, table, rows, round_no):
         """Rows that may follow each other on one server; all sides are up, one is loaded."""
         up = {}
         try:
-            for i, row in enumerate(rows):
-                timing = "" if row.mode == "js-consume" else self.timing
-                for side in self.sides(table.sides_of(row), round_no + i):
+            runs = ((i + j, row) for i, row in enumerate(rows) for j in range(self.runs(row)))
+            for turn, row in runs:
+                timing = self.timing_of(row)
+                for side in self.sides(table.sides_of(row), round_no + turn):
                     if side in up and not up[side].alive():
                         up.pop(side).stop(keep=True)
                     if side not in up:
                         up[side] = self.start(table, side)
                     try:
                         options = f"{self.options(row)} {timing}"
-                        self.measure(up[side], row.name, row.mode, options, round_no, tail="p99" in row.musts)
+                        self.measure(up[side], row.name, row.mode, options, round_no, row.tail)
                     except servers.Failed as e:
                         self.failed(side, row.name, round_no, e)
         finally:

@@ -38,6 +38,11 @@ class Row:
     # Restart rows: how the server ended before, `killed` or `clean`.
     ended: str = ""
 
+    @property
+    def tail(self):
+        """Its slowest hundredth counts."""
+        return "p99" in self.musts
+
     def figures(self):
         """(kind, path in a result) of everything this row reports."""
         if self.rss or self.more:
