@@ -88,6 +88,8 @@ pub struct Script {
     acked: Arc<AtomicU64>,
     /// Fetched and not acknowledged.
     held: Vec<(&'static str, Received)>,
+    /// Where the stream whose messages age began when nothing was under way.
+    aged_to: u64,
     pub done: Done,
 }
 
@@ -108,6 +110,7 @@ impl Script {
             issued: Arc::default(),
             acked: Arc::default(),
             held: Vec::new(),
+            aged_to: 0,
             done: Done {
                 states: vec![Streams::new()],
                 machines: BTreeMap::from([(0, Machines::default())]),
@@ -141,6 +144,11 @@ impl Script {
     fn issue(&mut self, change: impl FnOnce(&mut Streams)) {
         let mut state = self.now().clone();
         change(&mut state);
+        // Not in the state before: the power may have failed when that was promised, but time
+        // had not passed.
+        if let Some(stream) = state.get_mut("L") {
+            stream.aged_to = self.aged_to;
+        }
         self.done.states.push(state);
         self.issued.fetch_add(1, Ordering::SeqCst);
     }
@@ -155,10 +163,7 @@ impl Script {
         let number = self.done.states.len() - 1;
         assert_eq!(self.acked.load(Ordering::SeqCst) as usize, number);
         let machines = Machines::of(world).await;
-        let aged = machines.first_of("L");
-        if let Some(stream) = self.done.states[number].get_mut("L") {
-            stream.aged_to = aged;
-        }
+        self.aged_to = machines.first_of("L");
         self.done.machines.insert(number, machines);
     }
 
