@@ -6,9 +6,9 @@
 //!
 //! ```text
 //!   one under way:   what comes meanwhile waits, unless it is worth an entry of its own
-//!   none under way:  who was just answered is waited for, so that all publishers who wait
-//!                    for each answer get into one entry: for seven eighths of them, or a
-//!                    millisecond
+//!   none under way:  who was just answered is waited for, so that publishers who wait for
+//!                    each answer share entries: for seven eighths of them, as many as are
+//!                    worth an entry, or a millisecond
 //!   records:         deliveries that went out and acknowledgements that nobody waits for
 //!                    change nothing for clients: alone they make an entry every two
 //!                    milliseconds at most, or when there are many
@@ -29,7 +29,7 @@ use crate::stream::command::Command;
 pub const PROPOSALS_MAX: usize = 8;
 /// A smaller entry waits for the one under way. Much larger ones would leave the log, who
 /// applies and who publishes waiting for each other.
-const MESSAGES_WORTH_AN_ENTRY: usize = 64;
+const MESSAGES_WORTH_AN_ENTRY: usize = 32;
 /// As [`MESSAGES_WORTH_AN_ENTRY`], in bytes.
 const BYTES_WORTH_AN_ENTRY: usize = 256 * 1024;
 /// Commands in one entry.
@@ -261,10 +261,10 @@ mod tests {
     #[test]
     fn while_one_is_under_way_another_must_be_worth_it() {
         assert!(publishes(1).is_due(at(0), false));
-        assert!(!publishes(63).is_due(at(0), true));
-        assert!(publishes(64).is_due(at(0), true));
+        assert!(!publishes(31).is_due(at(0), true));
+        assert!(publishes(32).is_due(at(0), true));
         assert!(batch([publish(BYTES_WORTH_AN_ENTRY)]).is_due(at(0), true));
-        let seqs = (1..64).map(Seq).collect();
+        let seqs = (1..32).map(Seq).collect();
         let acks = of_consumer(ConsumerCommand::Ack(seqs));
         assert!(batch([acks, publish(1)]).is_due(at(0), true));
         for under_way in [false, true] {
@@ -274,13 +274,13 @@ mod tests {
 
     #[test]
     fn most_of_those_who_were_answered_are_waited_for() {
-        let mut batch = publishes(16);
-        batch.expect(at(0), 40, 8);
-        assert_eq!(batch.patience(false).messages, 56 - 16);
+        let mut batch = publishes(8);
+        batch.expect(at(0), 10, 6);
+        assert_eq!(batch.patience(false).messages, 21 - 8);
         assert_eq!(batch.deadline(), Some(at(MS)));
         assert!(!batch.is_due(at(0), false));
         assert!(batch.is_due(at(MS), false), "not for ever");
-        for _ in 16..56 {
+        for _ in 8..21 {
             assert!(!batch.is_due(at(0), false));
             batch.push(publish(1), Waiter::Nobody, Haste::Together);
         }
@@ -289,6 +289,13 @@ mod tests {
         assert_eq!(batch.deadline(), None);
         batch.push(publish(1), Waiter::Nobody, Haste::Together);
         assert!(batch.is_due(at(0), false), "nobody is waited for any more");
+    }
+
+    #[test]
+    fn no_more_are_waited_for_than_are_worth_an_entry() {
+        let mut batch = publishes(16);
+        batch.expect(at(0), 40, 8);
+        assert_eq!(batch.patience(false).messages, 32 - 16);
     }
 
     #[test]
