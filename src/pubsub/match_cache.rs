@@ -117,7 +117,6 @@ impl Tag {
 
 #[derive(Debug, Default)]
 struct Slot {
-    hash: u64,
     subject: Box<[u8]>,
     bucket: Bucket,
     stamp: Stamp,
@@ -217,7 +216,6 @@ impl MatchCache {
         }
         self.tags[index].filled = true;
         let slot = &mut self.slots[index];
-        slot.hash = hash;
         if *slot.subject != *subject {
             slot.subject = subject.into();
         }
@@ -262,7 +260,7 @@ impl MatchCache {
         self.tags.resize(len, Tag::default());
         self.misses = 0;
         for (slot, tag) in slots.into_iter().zip(tags).filter(|(_, tag)| tag.filled) {
-            let index = slot.hash as usize & (len - 1);
+            let index = self.hasher.hash_one(&*slot.subject) as usize & (len - 1);
             self.slots[index] = slot;
             self.tags[index] = tag;
         }
@@ -284,5 +282,44 @@ impl MatchCache {
         if !std::mem::take(&mut self.used) {
             self.clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pubsub::accounts::Account;
+    use crate::pubsub::internal;
+
+    #[test]
+    fn every_lookup_is_right_and_most_subjects_stay_known_while_it_grows() {
+        let account = Account::new("A");
+        let (_, figures) = account.caches.join();
+        let mut cache = MatchCache::new(figures);
+        let subjects: Vec<String> = (0..64).map(|number| format!("s.{number}")).collect();
+        let mut receivers = [0; 64];
+        for round in 0..20 {
+            if round % 4 == 0 {
+                let at = round * 3;
+                let heard = internal::subscribe(&account, &subjects[at], Box::new(|_, _| true));
+                heard.expect("a subscription");
+                receivers[at] += 1;
+            }
+            for (subject, expected) in subjects.iter().zip(receivers) {
+                // Twice in a row, so that it is worth its place.
+                for _ in 0..2 {
+                    let entry = cache.lookup(&account.interest, subject.as_bytes(), || true);
+                    assert_eq!(entry.matches.receivers(), expected, "{subject}");
+                }
+                // Heard of once only.
+                let once = format!("{subject}.{round}");
+                let entry = cache.lookup(&account.interest, once.as_bytes(), || true);
+                assert_eq!(entry.matches.receivers(), 0);
+            }
+            assert_eq!(cache.tags.len(), cache.slots.len());
+        }
+        assert!(cache.slots.len() > SLOTS_MIN, "{}", cache.slots.len());
+        let hits = account.caches.sum().hits;
+        assert!(hits > 64 * 10, "{hits} hits of {}", 20 * 64 * 2);
     }
 }
