@@ -16,7 +16,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 use serde_json::json;
 
-use crate::clock;
+use crate::jetstream::gather::MESSAGES_WORTH_AN_ENTRY;
 use crate::tasks;
 use crate::vfs::sim::recording::{Point, Recording, each_crash, effort};
 use crate::vfs::sim::{SimVfs, Survival};
@@ -259,16 +259,23 @@ fn entries_go_to_the_log_while_others_are_being_written() {
         disk.observe(Arc::new(move |_| {
             gate.1.wait_while(&mut gate.0.lock(), |is_stuck| *is_stuck);
         }));
-        let begun = clock::monotonic();
+        // The first one goes alone: nothing is under way.
+        let counts = [1, MESSAGES_WORTH_AN_ENTRY, MESSAGES_WORTH_AN_ENTRY];
         let mut sent = Vec::new();
-        while last() < before + 3 && clock::monotonic().since(begun).as_secs() < 30 {
-            sent.push(client.send("A", "", b"message"));
-            tokio::time::sleep(Duration::from_micros(100)).await;
-        }
+        let came = tokio::time::timeout(Duration::from_secs(30), async {
+            for (entry, count) in (1..).zip(counts) {
+                sent.extend((0..count).map(|_| client.send("A", "", b"message")));
+                while last() < before + entry {
+                    tokio::task::yield_now().await;
+                }
+            }
+        })
+        .await;
         let entries = last() - before;
         *is_stuck.0.lock() = false;
         is_stuck.1.notify_all();
-        assert_eq!(entries, 3, "of {} messages", sent.len());
+        assert!(came.is_ok(), "{entries} entries of {} messages", sent.len());
+        assert_eq!(entries, 3);
         for inbox in &sent {
             assert_eq!(&client.receive().await.subject, inbox);
         }

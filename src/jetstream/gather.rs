@@ -29,7 +29,7 @@ use crate::stream::command::Command;
 pub const PROPOSALS_MAX: usize = 8;
 /// A smaller entry waits for the one under way. Much larger ones would leave the log, who
 /// applies and who publishes waiting for each other.
-const MESSAGES_WORTH_AN_ENTRY: usize = 32;
+pub const MESSAGES_WORTH_AN_ENTRY: usize = 32;
 /// As [`MESSAGES_WORTH_AN_ENTRY`], in bytes.
 const BYTES_WORTH_AN_ENTRY: usize = 256 * 1024;
 /// Commands in one entry.
