@@ -56,6 +56,26 @@ async fn proposals_in_flight_keep_their_order() {
 }
 
 #[tokio::test]
+async fn whoever_was_told_has_his_turn_before_the_next_entry() {
+    let group = in_memory(&ToyDisk::default());
+    let first = group.propose(at(0), vec![Command::Add(1)]).await;
+    first.expect("applied");
+    // All of them are in the log before anything else of this thread has a turn.
+    let proposals = (0..8).map(|_| group.propose(at(0), vec![Command::Add(1)]));
+    let told: FuturesOrdered<_> = proposals
+        .map(|proposal| {
+            let group = group.clone();
+            crate::tasks::spawn(async move {
+                proposal.await.expect("applied");
+                group.with(|toy| toy.state.applied)
+            })
+        })
+        .collect();
+    let applied: Vec<_> = told.map(|seen| seen.expect("no panic")).collect().await;
+    assert_eq!(applied, (2..=9).collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn a_proposal_whose_future_is_gone_is_applied_all_the_same() {
     let group = in_memory(&ToyDisk::default());
     group
