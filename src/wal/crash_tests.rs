@@ -425,58 +425,113 @@ fn a_flipped_bit_is_never_taken_for_truth_or_absence() {
     assert!(flipped > 800 && told > flipped / 20, "{told} of {flipped}");
 }
 
+/// A log that was played and not closed.
+struct Played {
+    writes: Vec<Write>,
+    expected: Groups,
+    disk: SimVfs,
+    /// The names of the segments in use, ascending.
+    segments: Vec<String>,
+}
+
+impl Played {
+    fn new() -> Played {
+        let (writes, mut states) = script(4, 150);
+        let (_, mut points) = played(&writes);
+        let (disk, ..) = points.pop().expect("points");
+        let names = disk.list(Path::new(DIR)).expect("list");
+        let is_segment = |name: &String| name.ends_with("segment");
+        Played {
+            writes,
+            expected: states.pop().expect("states"),
+            disk,
+            segments: names.into_iter().filter(is_segment).collect(),
+        }
+    }
+
+    /// Its disk with a segment that something was done to.
+    fn harmed(&self, segment: &str, harm: impl FnOnce(&dyn vfs::File)) -> SimVfs {
+        let disk = self.disk.after_crash(Survival::Everything);
+        let path = Path::new(DIR).join(segment);
+        let file = disk.open(&path, vfs::MODE_PRIVATE).expect("opens");
+        harm(&*file);
+        file.sync().expect("syncs");
+        disk
+    }
+
+    /// Where the last batch of the log begins: what is lost from there on looks as if it had
+    /// never arrived.
+    fn last_batch(&self) -> (&str, u64) {
+        let name = self.segments.last().expect("a segment");
+        let path = Path::new(DIR).join(name);
+        let disk = self.disk.after_crash(Survival::Everything);
+        let file = disk.open(&path, vfs::MODE_PRIVATE).expect("opens");
+        let number = name.trim_end_matches(".segment").parse();
+        let scan = scan::Scan::new(number.expect("a number"), &*file, &path, 0);
+        let mut scan = scan.expect("scans");
+        let found = std::iter::from_fn(|| scan.next_batch().expect("scans"));
+        (name, found.last().map_or(0, |found| found.offset))
+    }
+
+    /// The pages of all batches but the last one.
+    fn pages(&self) -> Vec<(&str, u64)> {
+        let end = self.last_batch();
+        let pages_of = |name| {
+            let pages = self.disk.pages(&Path::new(DIR).join(name));
+            pages.into_iter().map(move |page| (name, page))
+        };
+        let pages = self
+            .segments
+            .iter()
+            .flat_map(|name| pages_of(name.as_str()));
+        pages.filter(|page| *page < end).collect()
+    }
+
+    /// See [`check_rot`].
+    fn check(&self, harmed: &SimVfs, what: &str) -> bool {
+        check_rot(harmed, &self.expected, &self.writes, what)
+    }
+}
+
 #[test]
 fn a_lost_page_or_file_is_told() {
-    let (writes, states) = script(4, 150);
-    let (_, points) = played(&writes);
-    let (open, ..) = points.last().expect("points");
-    let expected = states.last().expect("states");
-    let names = open.list(Path::new(DIR)).expect("list");
-    let segments: Vec<&String> = names
-        .iter()
-        .filter(|name| name.ends_with("segment"))
-        .collect();
+    let log = Played::new();
     let mut told = 0;
-    for name in &segments {
-        let path = Path::new(DIR).join(name);
-        for page in open.pages(&path) {
-            let rotten = open.after_crash(Survival::Everything);
-            let file = rotten.open(&path, vfs::MODE_PRIVATE).expect("opens");
+    for (name, page) in log.pages() {
+        let wiped = log.harmed(name, |file| {
             file.write_at(page, &[0; page::PAGE]).expect("writes");
-            file.sync().expect("syncs");
-            // A page of the very last batch looks as if it had never arrived.
-            let is_last = **name == *segments[segments.len() - 1] || is_tail(open, name, page);
-            if !is_last {
-                told += u32::from(check_rot(
-                    &rotten,
-                    expected,
-                    &writes,
-                    &format!("{name} {page}"),
-                ));
-            }
-        }
+        });
+        told += u32::from(log.check(&wiped, &format!("{name} {page}")));
     }
     assert!(told > 5, "{told} told");
 }
 
 #[test]
+fn what_is_lost_across_two_pages_is_told() {
+    let log = Played::new();
+    let mut told = 0;
+    for (name, page) in log.pages() {
+        for at in (page..page + page::PAGE as u64).step_by(512).skip(1) {
+            let wiped = log.harmed(name, |file| {
+                file.write_at(at, &[0; page::PAGE]).expect("writes");
+            });
+            told += u32::from(log.check(&wiped, &format!("{name} from {at} on")));
+        }
+    }
+    assert!(told > 35, "{told} told");
+}
+
+#[test]
 fn what_is_left_of_a_cut_file_is_copied_aside() {
-    let (writes, states) = script(4, 150);
-    let (_, points) = played(&writes);
-    let (open, ..) = points.last().expect("points");
-    let expected = states.last().expect("states");
-    let names = open.list(Path::new(DIR)).expect("list");
+    let log = Played::new();
     let mut kept = 0;
-    for name in names.iter().filter(|name| name.ends_with("segment")) {
-        let path = Path::new(DIR).join(name);
-        let last_page = open.pages(&path).into_iter().max().unwrap_or(0);
+    for name in &log.segments {
+        let pages = log.disk.pages(&Path::new(DIR).join(name));
+        let last_page = pages.into_iter().max().unwrap_or(0);
         for len in (512..last_page + page::PAGE as u64).step_by(512) {
-            let cut = open.after_crash(Survival::Everything);
-            let file = cut.open(&path, vfs::MODE_PRIVATE).expect("opens");
-            file.set_len(len).expect("cut");
-            file.sync().expect("syncs");
+            let cut = log.harmed(name, |file| file.set_len(len).expect("cut"));
             let what = format!("{name} cut to {len} bytes");
-            if check_rot(&cut.copy(), expected, &writes, &what) {
+            if log.check(&cut.copy(), &what) {
                 let copies = recover(&cut).expect("recovers").report.quarantined;
                 let number = name.trim_end_matches(".segment");
                 let is_kept = |copy: &PathBuf| copy.ends_with(format!("wal-{number}"));
@@ -486,23 +541,6 @@ fn what_is_left_of_a_cut_file_is_copied_aside() {
         }
     }
     assert!(kept > 5, "{kept} kept");
-}
-
-/// Whether the page is in the last batch of the log or beyond it.
-fn is_tail(disk: &SimVfs, name: &str, page: u64) -> bool {
-    let disk = disk.after_crash(Survival::Everything);
-    let path = Path::new(DIR).join(name);
-    let file = disk.open(&path, vfs::MODE_PRIVATE).expect("opens");
-    let number = name
-        .split('.')
-        .next()
-        .and_then(|number| number.parse().ok());
-    let mut scan = scan::Scan::new(number.expect("a number"), &*file, &path, 0).expect("scans");
-    let mut last = 0;
-    while let Some(found) = scan.next_batch().expect("scans") {
-        last = found.offset;
-    }
-    page >= last
 }
 
 #[test]

@@ -68,7 +68,7 @@ const fn mix(value: u64) -> u64 {
 
 impl Stamp {
     /// What stands at the end of each sector.
-    const fn sector_end(self) -> [u8; 4] {
+    pub const fn sector_end(self) -> [u8; 4] {
         let mixed = mix(self.salt ^ mix(self.seq ^ mix(self.page as u64)));
         ((mixed >> 32) as u32).to_le_bytes()
     }
@@ -141,6 +141,12 @@ pub fn examine(page: &[u8], stamp: Stamp) -> Condition {
     } else {
         Condition::Absent
     }
+}
+
+/// What stands where the sectors of a page end, if it was sealed.
+pub fn sector_ends(page: &[u8]) -> impl Iterator<Item = [u8; 4]> {
+    let sectors = page.chunks_exact(SECTOR);
+    sectors.filter_map(|sector| sector.last_chunk().copied())
 }
 
 /// Puts the true ends of the sectors back: from here on the content is what was sealed.

@@ -7,6 +7,7 @@
 //! good; nothing of an earlier life of the file is found.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 
 use crate::vfs::File;
@@ -16,6 +17,10 @@ use crate::wal::record::{self, BatchHash, Head, HeadError, Record};
 
 /// Bytes looked through at once.
 const WINDOW: usize = 256 * PAGE;
+/// Single sectors of a batch are looked for in so many pages: a batch of more has good pages,
+/// unless much was lost. In as many pages of an earlier life some sector ends like one of
+/// them by chance once in fifteen million starts.
+const LOOSE_PAGES: usize = 8;
 
 /// A batch, or what is left of it.
 #[derive(Debug)]
@@ -56,6 +61,8 @@ pub struct Scan<'a> {
     at: u64,
     /// The last batch seen, in this segment or the one before.
     last: u64,
+    /// It is not whole.
+    is_broken: bool,
     is_first: bool,
     /// Found already, last first.
     later: Vec<Found>,
@@ -80,6 +87,7 @@ impl<'a> Scan<'a> {
             len: file.len()? / PAGE as u64 * PAGE as u64,
             at: 0,
             last,
+            is_broken: false,
             is_first: true,
             later: Vec::new(),
         })
@@ -100,6 +108,7 @@ impl<'a> Scan<'a> {
         if let Some(found) = &found {
             self.is_first = false;
             self.last = found.seq;
+            self.is_broken = !found.is_whole;
         }
         Ok(found)
     }
@@ -211,11 +220,32 @@ impl<'a> Scan<'a> {
         if let Some(seq) = seen {
             loose.entry(seq).or_default();
         }
+        // A batch is written when the one before it is synced: one sector of it proves that
+        // this one was there, though no page of either is good.
+        for seq in next + u64::from(!self.is_broken)..=next + 1 {
+            let is_proved = loose.range(seq..).next().is_some();
+            if !is_proved && self.has_sector_of(seq, begin..at)? {
+                loose.entry(seq).or_default();
+            }
+        }
         for (seq, pages) in loose.into_iter().rev() {
             let found = self.loose(begin, seq, &pages, seen == Some(seq));
             self.later.push(found);
         }
         Ok(())
+    }
+
+    /// Whether some sector at the beginning of `place` was written as part of this batch.
+    fn has_sector_of(&self, seq: u64, place: Range<u64>) -> Result<bool, Error> {
+        let bytes = ((place.end - place.start) as usize).min(LOOSE_PAGES * PAGE);
+        let pages = self.read(place.start, bytes)?.unwrap_or_default();
+        let salt = self.salt;
+        let has_end = |page: &[u8], stamp: Stamp| {
+            page::sector_ends(page).any(|end| end == stamp.sector_end())
+        };
+        let mut pages = (0..).zip(pages.chunks_exact(PAGE));
+        // The first page of the batch is not before the place.
+        Ok(pages.any(|(at, found)| (0..=at).any(|page| has_end(found, Stamp { salt, seq, page }))))
     }
 
     /// What can be made of the pages of a batch without a head.
