@@ -7,16 +7,12 @@
 //! all it was told is done; consumers did not go back; ids still refuse; and everything goes on from there.
 
 mod found;
+mod held;
 mod script;
 mod world;
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use parking_lot::{Condvar, Mutex};
 use serde_json::json;
 
-use crate::jetstream::gather::MESSAGES_WORTH_AN_ENTRY;
 use crate::tasks;
 use crate::vfs::sim::recording::{Point, Recording, each_crash, effort};
 use crate::vfs::sim::{SimVfs, Survival};
@@ -237,110 +233,6 @@ fn a_stream_at_rest_does_not_hold_the_log() {
         while held() > 3 {
             assert_eq!(world.jetstream.streams.release_segments(3), []);
             client.request("B.1", "", b"time passes").await;
-        }
-        world.stop().await;
-    });
-}
-
-/// A disk that does nothing until this is dropped.
-struct Held(Arc<(Mutex<bool>, Condvar)>);
-
-impl Held {
-    fn new(disk: &SimVfs) -> Held {
-        let is_held = Arc::new((Mutex::new(true), Condvar::new()));
-        let gate = Arc::clone(&is_held);
-        disk.observe(Arc::new(move |_| {
-            gate.1.wait_while(&mut gate.0.lock(), |is_held| *is_held);
-        }));
-        Held(is_held)
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        *self.0.0.lock() = false;
-        self.0.1.notify_all();
-    }
-}
-
-#[test]
-fn what_a_consumer_shows_waits_for_what_it_was_told() {
-    let disk = SimVfs::new();
-    let runtime = tasks::control_runtime().expect("a runtime");
-    runtime.block_on(async {
-        let world = World::open(&disk).await;
-        let mut client = Client::new(&world.account);
-        let config = json!({"name": "A", "subjects": ["A"]});
-        client.api("STREAM.CREATE.A", config).await;
-        let config = json!({"stream_name": "A", "config": {
-            "durable_name": "c", "ack_policy": "explicit",
-        }});
-        client.api("CONSUMER.DURABLE.CREATE.A.c", config).await;
-        for _ in 0..2 {
-            client.request("A", "", b"message").await;
-        }
-        let delivered = client.fetch("A", "c", 2).await;
-        world.wait_for_log("A").await;
-        let group = world.stream("A").expect("it runs").group;
-        let last = || world.wal.state(group).last.map_or(0, |last| last.index);
-        let questions = ["CONSUMER.INFO.A.c", "CONSUMER.LIST.A"];
-        for ((what, message), number) in questions.into_iter().zip(&delivered).zip(1..) {
-            let before = last();
-            let held = Held::new(&disk);
-            client.send(&message.reply, "", b"+ACK");
-            let asked = client.send(&format!("$JS.API.{what}"), "", b"");
-            while last() == before {
-                tokio::task::yield_now().await;
-            }
-            // The question is behind the acknowledgement, in the same thread.
-            let handle = world.stream("A").expect("it runs");
-            for _ in 0..100 {
-                handle.read(|_| ()).await.expect("it runs");
-            }
-            drop(held);
-            let mut answer = client.receive().await;
-            if answer.subject != asked {
-                answer = client.receive().await; // that of the acknowledgement was first
-            }
-            let shown = answer.json();
-            let info = shown["consumers"].get(0).unwrap_or(&shown);
-            assert_eq!(info["ack_floor"]["stream_seq"], number, "{what}: {shown}");
-        }
-        world.stop().await;
-    });
-}
-
-#[test]
-fn entries_go_to_the_log_while_others_are_being_written() {
-    let disk = SimVfs::new();
-    let runtime = tasks::control_runtime().expect("a runtime");
-    runtime.block_on(async {
-        let world = World::open(&disk).await;
-        let mut client = Client::new(&world.account);
-        let config = json!({"name": "A", "subjects": ["A"]});
-        client.api("STREAM.CREATE.A", config).await;
-        let group = world.stream("A").expect("it runs").group;
-        let last = || world.wal.state(group).last.map_or(0, |last| last.index);
-        let before = last();
-        let held = Held::new(&disk);
-        // The first one goes alone: nothing is under way.
-        let counts = [1, MESSAGES_WORTH_AN_ENTRY, MESSAGES_WORTH_AN_ENTRY];
-        let mut sent = Vec::new();
-        let came = tokio::time::timeout(Duration::from_secs(30), async {
-            for (entry, count) in (1..).zip(counts) {
-                sent.extend((0..count).map(|_| client.send("A", "", b"message")));
-                while last() < before + entry {
-                    tokio::task::yield_now().await;
-                }
-            }
-        })
-        .await;
-        let entries = last() - before;
-        drop(held);
-        assert!(came.is_ok(), "{entries} entries of {} messages", sent.len());
-        assert_eq!(entries, 3);
-        for inbox in &sent {
-            assert_eq!(&client.receive().await.subject, inbox);
         }
         world.stop().await;
     });
