@@ -19,7 +19,7 @@ use crate::wal::record::{self, BatchHash, Head, HeadError, Record};
 const WINDOW: usize = 256 * PAGE;
 /// Single sectors of a batch are looked for in so many pages: a batch of more has good pages,
 /// unless much was lost. In as many pages of an earlier life some sector ends like one of
-/// them by chance once in fifteen million starts.
+/// them by chance once in fifteen million segments.
 const LOOSE_PAGES: usize = 8;
 
 /// A batch, or what is left of it.
