@@ -12,11 +12,12 @@ use crate::vfs::{Error, MODE_PRIVATE, Vfs};
 
 /// Runs everything in `dir`, which is empty.
 pub fn run(vfs: &dyn Vfs, dir: &Path) {
-    let parts: [fn(&dyn Vfs, &Path); 6] = [
+    let parts: [fn(&dyn Vfs, &Path); 7] = [
         files_are_read_and_written_anywhere,
         files_are_appended_to,
         content_is_replaced_whole,
         names_move_and_go,
+        a_file_may_have_two_names,
         what_is_not_there_is_not_found,
         locks_exclude,
     ];
@@ -100,12 +101,35 @@ fn names_move_and_go(vfs: &dyn Vfs, dir: &Path) {
     assert_eq!(vfs.list(dir).expect("list"), ["c", "d"]);
 }
 
+fn a_file_may_have_two_names(vfs: &dyn Vfs, dir: &Path) {
+    let (a, b, c) = (dir.join("a"), dir.join("b"), dir.join("c"));
+    let file = vfs.open(&a, MODE_PRIVATE).expect("opens");
+    file.write_at(0, b"one").expect("write");
+    assert_eq!(file.names().expect("names"), 1);
+    vfs.link(&a, &b).expect("link");
+    let error = vfs.link(&a, &b).expect_err("taken");
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    let other = vfs.open(&b, MODE_PRIVATE).expect("opens");
+    assert_eq!(other.names().expect("names"), 2);
+    file.write_at(0, b"two").expect("write");
+    assert_eq!(vfs.read(&b, 9).expect("read"), b"two");
+    // One name moves, the other one stays.
+    vfs.rename(&a, &c).expect("rename");
+    assert_eq!(vfs.list(dir).expect("list"), ["b", "c"]);
+    vfs.remove(&c).expect("remove");
+    assert_eq!(other.names().expect("names"), 1);
+    assert_eq!(vfs.read(&b, 9).expect("read"), b"two");
+    vfs.remove(&b).expect("remove");
+    assert_eq!(vfs.list(dir).expect("list"), [""; 0]);
+}
+
 fn what_is_not_there_is_not_found(vfs: &dyn Vfs, dir: &Path) {
     let (a, b) = (dir.join("a"), dir.join("b"));
     let far = dir.join("far").join("a");
-    let results: [Result<(), Error>; 7] = [
+    let results: [Result<(), Error>; 8] = [
         vfs.remove(&a),
         vfs.rename(&a, &b),
+        vfs.link(&a, &b),
         vfs.list(&a).map(|_| ()),
         vfs.read(&a, 1).map(|_| ()),
         vfs.sync_dir(&a),

@@ -45,7 +45,11 @@ pub trait Vfs: Send + Sync {
     /// Gives the file another name, in place of what has that name.
     fn rename(&self, from: &Path, to: &Path) -> Result<(), Error>;
 
-    /// Removes a file.
+    /// Gives the file a second name, on the same disk; it is there until all its names are
+    /// removed. [`io::ErrorKind::AlreadyExists`] if the name is taken.
+    fn link(&self, from: &Path, to: &Path) -> Result<(), Error>;
+
+    /// Removes a file: this name of it.
     fn remove(&self, path: &Path) -> Result<(), Error>;
 
     /// Removes a directory, which must be empty.
@@ -112,6 +116,9 @@ pub trait File: Send + Sync {
     /// Reserves blocks on the disk for the first `len` bytes, so that writing there needs
     /// no more room; the length grows to `len`.
     fn allocate(&self, len: u64) -> Result<(), Error>;
+
+    /// How many names the file has.
+    fn names(&self) -> Result<u64, Error>;
 
     /// The file holds nothing.
     fn is_empty(&self) -> Result<bool, Error> {

@@ -7,7 +7,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -68,6 +68,10 @@ impl Vfs for RealVfs {
 
     fn rename(&self, from: &Path, to: &Path) -> Result<(), Error> {
         fs::rename(from, to).map_err(|cause| Error::new("rename", from, cause))
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> Result<(), Error> {
+        fs::hard_link(from, to).map_err(|cause| Error::new("link", to, cause))
     }
 
     fn remove(&self, path: &Path) -> Result<(), Error> {
@@ -195,6 +199,11 @@ impl File for RandomFile {
         Ok(metadata.len())
     }
 
+    fn names(&self) -> Result<u64, Error> {
+        let metadata = self.file.metadata().map_err(self.error("stat"))?;
+        Ok(metadata.nlink())
+    }
+
     fn set_len(&self, len: u64) -> Result<(), Error> {
         self.file.set_len(len).map_err(self.error("truncate"))
     }
@@ -278,6 +287,10 @@ impl File for DirectFile {
 
     fn len(&self) -> Result<u64, Error> {
         self.around.len()
+    }
+
+    fn names(&self) -> Result<u64, Error> {
+        self.around.names()
     }
 
     fn set_len(&self, len: u64) -> Result<(), Error> {

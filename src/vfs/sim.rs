@@ -13,8 +13,8 @@
 //! Invariants: after a cut every call fails; a disk found after a cut shares nothing with
 //! the one before; what a seed decides is decided again in the same way; pages of zeros take
 //! no memory; copies of a disk share what neither changed since. Simplified: directories at
-//! the top are mount points, durable at once; renames of one file never leave it under two
-//! names; the bytes of a file count by its length.
+//! the top are mount points, durable at once; a rename is durable with the directory it leads
+//! to, the old name's end too; the bytes of a file count by its length.
 
 #[cfg(test)]
 pub mod recording;
@@ -145,6 +145,7 @@ enum Change {
         path: PathBuf,
     },
     Rename {
+        from: PathBuf,
         to: PathBuf,
         id: u64,
     },
@@ -351,7 +352,8 @@ impl Disk {
     }
 
     fn used(&self) -> u64 {
-        let lens = (self.names.values()).filter_map(|id| self.files.get(id));
+        let ids: BTreeSet<&u64> = self.names.values().collect();
+        let lens = ids.into_iter().filter_map(|id| self.files.get(id));
         lens.map(|content| content.live.len).sum()
     }
 
@@ -448,8 +450,10 @@ fn apply_name(names: &mut Arc<Names>, change: &Change) {
         Change::Unname { path } => {
             names.remove(path);
         }
-        Change::Rename { to, id } => {
-            names.retain(|_, other| other != id);
+        Change::Rename { from, to, id } => {
+            if names.get(from) == Some(id) {
+                names.remove(from);
+            }
             names.insert(to.clone(), *id);
         }
         _ => {}
@@ -689,9 +693,29 @@ impl Vfs for SimVfs {
         if disk.is_dir(to) || !disk.parent_exists(to) {
             return Err(not_found("rename", from));
         }
-        let to = to.to_owned();
-        disk.change(Change::Rename { to, id });
+        disk.change(Change::Rename {
+            from: from.to_owned(),
+            to: to.to_owned(),
+            id,
+        });
         disk.answer("rename", from, is_cut)
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> Result<(), Error> {
+        let mut disk = self.disk.lock();
+        let is_cut = disk.counts("link", to)?;
+        let id = disk.names.get(from).copied();
+        let id = id.ok_or_else(|| not_found("link", to))?;
+        if !disk.parent_exists(to) {
+            return Err(not_found("link", to));
+        }
+        if disk.names.contains_key(to) || disk.is_dir(to) {
+            let cause = io::Error::from_raw_os_error(17); // EEXIST
+            return Err(Error::new("link", to, cause));
+        }
+        let path = to.to_owned();
+        disk.change(Change::Name { path, id });
+        disk.answer("link", to, is_cut)
     }
 
     fn remove(&self, path: &Path) -> Result<(), Error> {
@@ -878,6 +902,13 @@ impl File for Handle {
             .files
             .get(&self.id)
             .map_or(0, |content| content.live.len))
+    }
+
+    fn names(&self) -> Result<u64, Error> {
+        let disk = self.vfs.disk.lock();
+        disk.check_power("stat", &self.path)?;
+        let ids = disk.names.values();
+        Ok(ids.filter(|id| **id == self.id).count() as u64)
     }
 
     fn set_len(&self, len: u64) -> Result<(), Error> {

@@ -74,6 +74,10 @@ impl Vfs for Watched {
         self.tell(self.below.rename(from, to))
     }
 
+    fn link(&self, from: &Path, to: &Path) -> Result<(), Error> {
+        self.tell(self.below.link(from, to))
+    }
+
     fn remove(&self, path: &Path) -> Result<(), Error> {
         self.tell(self.below.remove(path))
     }
@@ -142,6 +146,10 @@ impl File for WatchedFile {
 
     fn len(&self) -> Result<u64, Error> {
         self.below.len()
+    }
+
+    fn names(&self) -> Result<u64, Error> {
+        self.below.names()
     }
 
     fn set_len(&self, len: u64) -> Result<(), Error> {

@@ -227,6 +227,9 @@ impl Vfs for FullDisk {
     fn rename(&self, _: &Path, to: &Path) -> Result<(), Error> {
         Err(full(to))
     }
+    fn link(&self, _: &Path, to: &Path) -> Result<(), Error> {
+        Err(full(to))
+    }
     fn remove(&self, path: &Path) -> Result<(), Error> {
         Err(full(path))
     }
