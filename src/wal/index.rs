@@ -20,7 +20,7 @@ use bytes::Bytes;
 use crate::wal::batch;
 use crate::wal::error::Error;
 use crate::wal::record::{Kind, Record};
-use crate::wal::{Damage, GroupId, GroupState, LogId, Write};
+use crate::wal::{Damage, GroupId, GroupState, Lies, LogId, Write};
 
 /// Where a payload is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -553,6 +553,19 @@ impl Index {
             });
         }
         found
+    }
+
+    /// Where the payload of an entry lies, once it is written.
+    pub fn place(&self, group: GroupId, index: u64) -> Option<Lies> {
+        let slot = self.groups.get(&group)?.slot(index)?;
+        match slot.place {
+            Place::Written { segment, offset } => Some(Lies {
+                segment,
+                offset,
+                len: slot.len,
+            }),
+            Place::Queued(_) | Place::Lost => None,
+        }
     }
 
     /// The oldest segment that anything needs.

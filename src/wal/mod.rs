@@ -40,7 +40,7 @@ pub mod writer;
 use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -51,6 +51,7 @@ use crate::vfs::{self, Vfs};
 use crate::wal::error::Error;
 use crate::wal::reader::Reader;
 use crate::wal::room::Room;
+use crate::wal::segment::Linker;
 use crate::wal::writer::{Queued, Shared, State, Writer};
 
 /// A Raft group, of this server's log.
@@ -225,6 +226,17 @@ pub struct RecoveryReport {
     pub batches: u64,
 }
 
+/// Where a payload lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lies {
+    /// The segment's number.
+    pub segment: u64,
+    /// Its first byte in the file; see [`page::content_after`] for the others.
+    pub offset: u64,
+    /// Its bytes.
+    pub len: u32,
+}
+
 /// The log. Cheap to clone.
 #[derive(Clone)]
 pub struct Wal {
@@ -258,6 +270,7 @@ impl Wal {
             None => 0,
         };
         let ready = started.pool.ready.len();
+        let linker = started.pool.linker();
         let state = State {
             index: started.index,
             queue: VecDeque::new(),
@@ -299,6 +312,7 @@ impl Wal {
             shared,
             writer,
             thread: Mutex::new(Some(thread)),
+            linker,
         });
         Ok((Wal { owner }, started.report))
     }
@@ -422,6 +436,27 @@ impl Wal {
         }
     }
 
+    /// Where the payload of an entry lies, once it was written. It may be written elsewhere
+    /// later; what lies here stays until the segment goes.
+    pub fn place(&self, group: GroupId, index: u64) -> Option<Lies> {
+        let state = self.owner.shared.state.lock();
+        state.index.place(group, index)
+    }
+
+    /// Gives a segment a second name, under which it stays as it is when the log is done
+    /// with it. Durable when the directory of that name is synced.
+    ///
+    /// # Errors
+    /// See [`segment::Linker::link`].
+    pub fn link(&self, segment: u64, to: &Path) -> Result<(), vfs::Error> {
+        self.owner.linker.link(segment, to)
+    }
+
+    /// The bytes of a segment.
+    pub fn segment_bytes(&self) -> u64 {
+        segment::usable_bytes(self.owner.shared.options.segment_bytes)
+    }
+
     /// The name of an entry, from memory; of the last purged one too.
     pub fn log_id(&self, group: GroupId, index: u64) -> Option<LogId> {
         self.owner.shared.state.lock().index.log_id(group, index)
@@ -469,6 +504,7 @@ struct Owner {
     shared: Arc<Shared>,
     writer: Arc<Mutex<Writer>>,
     thread: Mutex<Option<Thread>>,
+    linker: Linker,
 }
 
 impl Owner {

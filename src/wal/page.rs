@@ -158,6 +158,18 @@ pub fn open(page: &mut [u8]) {
     }
 }
 
+/// The place of the byte of content that comes `bytes` behind the one at `offset`.
+pub const fn content_after(offset: u64, bytes: u64) -> u64 {
+    let page = PAGE as u64;
+    let left = page - offset % page;
+    if bytes < left {
+        return offset + bytes;
+    }
+    let bytes = bytes - left;
+    let content = page - CONTENT as u64;
+    (offset / page + 1 + bytes / content) * page + CONTENT as u64 + bytes % content
+}
+
 /// The checksum a page claims.
 pub fn checksum(page: &[u8]) -> u32 {
     u32_at(page, 0)
@@ -197,6 +209,21 @@ mod tests {
         assert_eq!(first_record(&page), Some(100));
         open(&mut page);
         assert_eq!(page[CONTENT..], content()[CONTENT..]);
+    }
+
+    #[test]
+    fn content_goes_on_behind_the_next_header() {
+        let page = PAGE as u64;
+        for (offset, bytes, expected) in [
+            (100, 0, 100),
+            (100, page - 101, page - 1),
+            (100, page - 100, page + 64),
+            (100, page - 100 + 4032, 2 * page + 64),
+            (3 * page + 64, 4031, 4 * page - 1),
+            (3 * page + 64, 2 * 4032 + 5, 5 * page + 69),
+        ] {
+            assert_eq!(content_after(offset, bytes), expected, "{offset} {bytes}");
+        }
     }
 
     #[test]

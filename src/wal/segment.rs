@@ -10,12 +10,15 @@
 //!
 //! Invariants: a number is never used twice, so what is left of an earlier life is under
 //! another salt; a segment's name is on the disk before anything is written to it; making one
-//! is done in small steps between batches. Absent: what is in them.
+//! is done in small steps between batches; a file that somebody else has a name for is never
+//! used again. Absent: what is in them.
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::vfs::{self, File, Vfs};
 use crate::wal::error::Error;
@@ -97,6 +100,8 @@ pub struct Pool {
     next: u64,
     free: VecDeque<u64>,
     filling: Option<Filling>,
+    /// Held while a segment gets another name.
+    naming: Arc<Mutex<()>>,
     /// Whole, named and empty, in the order of use.
     pub ready: VecDeque<Segment>,
 }
@@ -118,6 +123,7 @@ impl Pool {
             next,
             free: free.into(),
             filling: None,
+            naming: Arc::default(),
             ready: VecDeque::new(),
         }
     }
@@ -190,7 +196,9 @@ impl Pool {
     /// When the disk refuses.
     pub fn give_back(&mut self, number: u64) -> Result<(), Error> {
         let from = Name::Segment(number).path(&self.dir);
-        if self.free.len() >= FREE_MAX {
+        let naming = Arc::clone(&self.naming);
+        let _turn = naming.lock();
+        if self.free.len() >= FREE_MAX || self.open(&from)?.names()? > 1 {
             self.vfs.remove(&from)?;
             return Ok(());
         }
@@ -204,13 +212,27 @@ impl Pool {
     fn reuse(&mut self) -> Result<bool, Error> {
         while let Some(number) = self.free.pop_front() {
             let path = Name::Free(number).path(&self.dir);
-            if self.vfs.open(&path, vfs::MODE_PRIVATE)?.len()? == self.bytes {
+            let file = self.open(&path)?;
+            if file.len()? == self.bytes && file.names()? == 1 {
                 self.enter(Name::Free(number))?;
                 return Ok(true);
             }
             self.vfs.remove(&path)?;
         }
         Ok(false)
+    }
+
+    fn open(&self, path: &Path) -> Result<Arc<dyn File>, Error> {
+        Ok(self.vfs.open(path, vfs::MODE_PRIVATE)?)
+    }
+
+    /// What lets others give a segment a name of theirs.
+    pub fn linker(&self) -> Linker {
+        Linker {
+            vfs: Arc::clone(&self.vfs),
+            dir: self.dir.clone(),
+            naming: Arc::clone(&self.naming),
+        }
     }
 
     fn begin(&mut self) -> Result<(), Error> {
@@ -267,6 +289,26 @@ impl Pool {
     /// The bytes of a segment.
     pub const fn segment_bytes(&self) -> u64 {
         self.bytes
+    }
+}
+
+/// Gives segments in use a second name: the file stays as it is until that is removed,
+/// whatever becomes of the log.
+pub struct Linker {
+    vfs: Arc<dyn Vfs>,
+    dir: PathBuf,
+    naming: Arc<Mutex<()>>,
+}
+
+impl Linker {
+    /// Names a segment. Durable with the directory of the name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if the log has let go of it; [`ErrorKind::AlreadyExists`];
+    /// whatever keeps a disk from giving a file two names.
+    pub fn link(&self, number: u64, to: &Path) -> Result<(), vfs::Error> {
+        let _turn = self.naming.lock();
+        self.vfs.link(&Name::Segment(number).path(&self.dir), to)
     }
 }
 

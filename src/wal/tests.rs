@@ -225,3 +225,63 @@ fn segments_may_have_another_size_after_a_restart() {
         wal.close();
     }
 }
+
+#[test]
+fn a_segment_with_another_name_stays_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let (wal, _) = open(&dir);
+    write(&wal, append(1, 1..5)).unwrap();
+    let lies = wal.place(GroupId(1), 3).unwrap();
+    let kept = dir.path().join("kept");
+    wal.link(lies.segment, &kept).unwrap();
+    assert_eq!(wal.place(GroupId(1), 5), None, "not written yet");
+    // Many times as much as all segments together.
+    let go_on = |wal: &Wal, from: u64| {
+        for index in from..from + 300 {
+            write(wal, append(1, index..index + 1)).unwrap();
+            let up_to = id(index);
+            let group = GroupId(1);
+            write(wal, Write::Purge { group, up_to }).unwrap();
+        }
+    };
+    go_on(&wal, 5);
+    let gone = wal
+        .link(lies.segment, &dir.path().join("late"))
+        .unwrap_err();
+    assert_eq!(gone.kind(), std::io::ErrorKind::NotFound);
+    wal.close();
+    let (wal, _) = open(&dir);
+    go_on(&wal, 305);
+    let file = RealVfs.open(&kept, vfs::MODE_PRIVATE).unwrap();
+    assert_eq!(file.names().unwrap(), 1);
+    let mut reader = Reader::new(lies.segment, file);
+    let read = reader.read(lies.offset, lies.len as usize).unwrap();
+    assert_eq!(read, payload(1, 3));
+}
+
+#[test]
+fn a_start_uses_no_segment_that_others_keep() {
+    let dir = tempfile::tempdir().unwrap();
+    let (wal, _) = open(&dir);
+    write(&wal, append(1, 1..5)).unwrap();
+    let lies = wal.place(GroupId(1), 3).unwrap();
+    wal.link(lies.segment, &dir.path().join("kept")).unwrap();
+    wal.close();
+    // As if the log had been done with it when the power failed.
+    let home = dir.path().join("wal");
+    for name in RealVfs.list(&home).unwrap() {
+        if let Some(segment::Name::Segment(number)) = segment::Name::parse(&name) {
+            let free = segment::Name::Free(number).path(&home);
+            RealVfs.rename(&home.join(name), &free).unwrap();
+        }
+    }
+    RealVfs.remove(&home.join(tail::NAME)).unwrap();
+    let (wal, _) = open(&dir);
+    write(&wal, append(1, 1..200)).unwrap();
+    let file = RealVfs
+        .open(&dir.path().join("kept"), vfs::MODE_PRIVATE)
+        .unwrap();
+    let mut reader = Reader::new(lies.segment, file);
+    let read = reader.read(lies.offset, lies.len as usize).unwrap();
+    assert_eq!(read, payload(1, 3));
+}
