@@ -34,6 +34,13 @@ pub trait StateMachine: Send + 'static {
     /// When the bytes are not such commands; the replica stops, nothing is skipped.
     fn decode(bytes: &Bytes) -> Result<Vec<Self::Command>, DecodeError>;
 
+    /// An entry is going to be applied: its index in the log, and all of its bytes there.
+    /// True if the commands should be slices of these very
+    /// bytes, also where the leader still has those that somebody asked for.
+    fn begin(&mut self, _index: u64, _bytes: &Bytes) -> bool {
+        false
+    }
+
     /// Applies one committed command.
     ///
     /// # Errors

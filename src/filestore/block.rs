@@ -16,6 +16,7 @@ use std::sync::{Arc, OnceLock};
 use twox_hash::XxHash3_128;
 
 use super::format::{self, BLOCK_HEADER};
+use super::stitched::{Extent, Stitched, link_name};
 use crate::clock::Timestamp;
 use crate::store::message::Seq;
 use crate::vfs::File;
@@ -55,6 +56,14 @@ pub struct Block {
     pub hash: Arc<OnceLock<Hash>>,
     /// The file, if it is open.
     pub file: Option<Arc<dyn File>>,
+    /// How it is appended to, if it is open and leaves payloads in the log.
+    pub stitched: Option<Arc<Stitched>>,
+    /// The file that is to be made will leave payloads in the log.
+    pub is_to_stitch: bool,
+    /// Segments of the log that it keeps; ascending.
+    pub links: Vec<u64>,
+    /// What of the end that is not in the file yet need not be written.
+    pub extents: Vec<Extent>,
     /// The file was not there when the store was opened.
     pub is_missing: bool,
     /// The file that the manifest names was not there, and a later one of the same block
@@ -136,6 +145,10 @@ impl Block {
             facts,
             hash: Arc::new(hash.map_or_else(OnceLock::new, OnceLock::from)),
             file: None,
+            stitched: None,
+            is_to_stitch: false,
+            links: Vec::new(),
+            extents: Vec::new(),
             is_missing: false,
             is_replaced: false,
             marks: None,
@@ -194,6 +207,20 @@ impl Block {
     /// The file's name.
     pub fn name(&self) -> String {
         name(self.facts.base, self.facts.generation)
+    }
+
+    /// Closes the file.
+    pub fn close(&mut self) {
+        self.file = None;
+        self.stitched = None;
+    }
+
+    /// The names of the segments that it keeps.
+    pub fn link_names(&self) -> impl Iterator<Item = String> {
+        let name = self.name();
+        self.links
+            .iter()
+            .map(move |segment| link_name(&name, *segment))
     }
 
     /// The file's path.

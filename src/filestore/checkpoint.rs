@@ -22,6 +22,7 @@ use parking_lot::Mutex;
 use super::FileStore;
 use super::block::{Block, Hash, Hasher};
 use super::manifest::{self, Manifest};
+use super::stitched;
 use crate::state_machine::{Checkpoint, MachineError};
 use crate::store::error::Error;
 use crate::store::subjects::Subjects;
@@ -40,6 +41,8 @@ pub struct Dirty {
 pub struct Retired {
     /// Its name.
     pub name: String,
+    /// What it keeps.
+    pub links: Vec<String>,
     /// The first checkpoint that does not name it.
     pub since: u64,
     /// It holds an erased message: it goes with that checkpoint, not one later.
@@ -224,7 +227,7 @@ impl Pending {
     fn write_manifest(&mut self) -> Result<(), MachineError> {
         for block in &self.manifest.blocks {
             let is_new = block.facts.is_sealed && block.hash.get().is_none();
-            if is_new && let Some(hash) = hash_file(&*self.vfs, &block.path(&self.dir), block)? {
+            if is_new && let Some(hash) = hash_file(&self.vfs, &block.path(&self.dir), block)? {
                 // Somebody else can only have computed the same.
                 let _ = block.hash.set(hash);
             }
@@ -262,7 +265,8 @@ impl Pending {
             .retired
             .iter()
             .filter(|retired| progress.frees(retired));
-        for name in manifests.chain(retired.map(|retired| retired.name.clone())) {
+        let retired = retired.flat_map(|retired| [&retired.name].into_iter().chain(&retired.links));
+        for name in manifests.chain(retired.cloned()) {
             match self.vfs.remove(&self.dir.join(name)) {
                 // Not every checkpoint has a file of subjects, not every block reached one.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -275,19 +279,17 @@ impl Pending {
 
 /// The hash of a sealed block's file; none if it is not as long as it should be.
 pub(super) fn hash_file(
-    vfs: &dyn Vfs,
+    vfs: &Arc<dyn Vfs>,
     path: &Path,
     block: &Block,
 ) -> Result<Option<Hash>, MachineError> {
     if block.is_missing {
         return Ok(None);
     }
-    let content = match vfs.read(path, block.facts.len) {
-        Ok(content) => content,
-        // Damage is found by whoever reads the block; a manifest goes without the hash.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => return Ok(None),
-        Err(cause) => return Err(error("read a block")(cause)),
+    // Damage is found by whoever reads the block; a manifest goes without the hash.
+    let content = stitched::read(vfs, path, block.facts.len).map_err(error("read a block"))?;
+    let Some(content) = content else {
+        return Ok(None);
     };
     if content.len() as u64 != block.facts.len {
         return Ok(None);

@@ -4,9 +4,11 @@
 //!
 //! The new file has the next generation in its name and is nobody's until a manifest names
 //! it; the old one goes when no manifest does. A block is written anew because a message in
-//! it was erased, or because most of it is gone; of the latter at most
-//! two for one checkpoint. Where blocks end is not changed by it.
+//! it was erased, or because most of it, or of a segment of the log that it keeps, is gone;
+//! of the latter at most two for one checkpoint. A block that was written anew has all its
+//! bytes itself. Where blocks end is not changed by it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use super::block::{self, Block};
@@ -31,13 +33,16 @@ impl FileStore {
     }
 
     fn try_compact(&mut self) -> Result<(), Error> {
+        self.spread_erasing();
+        let wasted = self.wasted_segment();
         let mut compacted = 0;
         for at in 0..self.blocks.len() {
             let block = &self.blocks[at];
+            let wastes = wasted.is_some_and(|segment| block.links.contains(&segment));
             let facts = &block.facts;
             let gains =
                 facts.dead_bytes >= self.options.gain_bytes_min && facts.dead_bytes > facts.len / 2;
-            let saves = gains && block.holes.is_empty() && compacted < COMPACTED_MAX;
+            let saves = (gains || wastes) && block.holes.is_empty() && compacted < COMPACTED_MAX;
             if block.wants_erasing {
                 self.rewrite(at)?;
             } else if saves {
@@ -46,6 +51,34 @@ impl FileStore {
             }
         }
         Ok(())
+    }
+
+    /// An erased message may lie in a segment: all blocks that keep it let go of it.
+    fn spread_erasing(&mut self) {
+        let erasing = self.blocks.iter().filter(|block| block.wants_erasing);
+        let segments: BTreeSet<u64> = erasing.flat_map(|block| block.links.clone()).collect();
+        for block in &mut self.blocks {
+            let keeps = block.links.iter().any(|link| segments.contains(link));
+            block.wants_erasing |= keeps;
+        }
+    }
+
+    /// The segment that is kept for the least, if all that are kept together are more than
+    /// twice what is used of them, and one.
+    fn wasted_segment(&self) -> Option<u64> {
+        let (segment_bytes, current) = self.log.as_ref()?.segment();
+        let mut used: BTreeMap<u64, u64> = BTreeMap::new();
+        for block in &self.blocks {
+            let live = block.facts.len.saturating_sub(block.facts.dead_bytes);
+            for link in block.links.iter().filter(|link| **link != current) {
+                *used.entry(*link).or_default() += live / block.links.len() as u64;
+            }
+        }
+        let kept = segment_bytes.saturating_mul(used.len() as u64);
+        let all: u64 = used.values().sum();
+        let least = used.into_iter().min_by_key(|(_, used)| *used);
+        let wastes = kept > all.saturating_mul(2).saturating_add(segment_bytes);
+        least.filter(|_| wastes).map(|(segment, _)| segment)
     }
 
     /// Writes a block anew. Bytes that cannot be read are not in the new file; they were
@@ -122,6 +155,10 @@ impl FileStore {
             facts,
             hash: Arc::new(OnceLock::new()),
             file: Some(file),
+            stitched: None,
+            is_to_stitch: false,
+            links: Vec::new(),
+            extents: Vec::new(),
             is_missing: false,
             is_replaced: false,
             marks: Some(marks),

@@ -8,6 +8,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::scribe::Scribe;
 use super::*;
 use crate::entropy::Random;
 use crate::store::contract::{self, Harness, model::Model};
@@ -16,6 +17,7 @@ use crate::vfs::sim::{SimVfs, Survival};
 
 const DIR: &str = "/data/groups/7";
 const ASIDE: &str = "/data/quarantine";
+const LOG: &str = "/data/wal";
 const NOTES: &str = "/data/groups/7/notes.txt";
 
 fn options() -> Options {
@@ -24,6 +26,8 @@ fn options() -> Options {
         buffer_bytes: 600,
         gain_bytes_min: 300,
         inline_bytes_max: 150,
+        kept_bytes_min: 80,
+        kept_percent_min: 0,
         quarantine: ASIDE.into(),
     }
 }
@@ -58,6 +62,17 @@ enum Step {
 }
 
 impl Entry {
+    /// As [`Entry::apply`], out of a log if there is one.
+    fn apply_from(&self, log: &mut Option<Scribe>, store: &mut FileStore) {
+        match (self, log) {
+            (Entry::Append(message), Some(log)) => {
+                log.append(store, message.as_ref())
+                    .expect("the disk does its part");
+            }
+            _ => self.apply(store),
+        }
+    }
+
     fn apply(&self, store: &mut dyn MsgStore) {
         match self {
             Entry::Append(message) => store.append(message.as_ref()),
@@ -210,8 +225,9 @@ impl Promised {
     }
 }
 
-/// Plays a script; every state of the disk on the way.
-fn played(script: &Script) -> Vec<Point<Mark>> {
+/// Plays a script; every state of the disk on the way. `logged`: what is appended comes out
+/// of a log.
+fn played(script: &Script, logged: bool) -> Vec<Point<Mark>> {
     let vfs = SimVfs::new();
     vfs.create_dir_all(Path::new(DIR)).unwrap();
     let notes = vfs.write_atomically(Path::new(NOTES), b"mine", vfs::MODE_PRIVATE);
@@ -222,14 +238,22 @@ fn played(script: &Script) -> Vec<Point<Mark>> {
     let promised = Promised::default();
     let marks = promised.clone();
     let recording = Recording::begin(&vfs, move || marks.mark());
-    let (mut store, _) = open(&vfs).unwrap();
+    let open_both = || {
+        let (mut store, position) = open(&vfs).unwrap();
+        let log = logged.then(|| Scribe::open(Arc::new(vfs.clone()), Path::new(LOG), 4));
+        if let Some(log) = &log {
+            store.comes_from(log.wal.clone(), scribe::GROUP);
+        }
+        (store, position, log)
+    };
+    let (mut store, _, mut log) = open_both();
     let mut begun = None;
     for step in &script.steps {
         let (applied, completed) = promised.mark();
         match step {
             Step::Apply(entry) => {
                 promised.applied.fetch_add(1, Ordering::SeqCst);
-                entry.apply(&mut store);
+                entry.apply_from(&mut log, &mut store);
             }
             Step::Begin => {
                 let state = applied.to_le_bytes().to_vec();
@@ -239,15 +263,21 @@ fn played(script: &Script) -> Vec<Point<Mark>> {
                 let (checkpoint, position) = begun.take().unwrap();
                 checkpoint.complete().unwrap();
                 promised.completed.store(position, Ordering::SeqCst);
+                // What was appended since the checkpoint began goes too: nothing here is
+                // applied out of this log again.
+                if let Some(log) = &log {
+                    log.purge();
+                }
             }
             Step::Rest => store.rest().unwrap(),
             Step::Restart => {
                 begun = None;
-                let (again, position) = open(&vfs).unwrap();
-                store = again;
+                drop((store, log.take()));
+                let position;
+                (store, position, log) = open_both();
                 assert_eq!(position.unwrap_or(0), completed);
                 for entry in &script.log[completed as usize..applied as usize] {
-                    entry.apply(&mut store);
+                    entry.apply_from(&mut log, &mut store);
                 }
             }
         }
@@ -319,8 +349,31 @@ fn check_found(found: &SimVfs, script: &Script, mark: Mark, number: u64) {
 #[test]
 fn a_power_cut_at_every_call_loses_nothing() {
     let script = Script::new(1, 1600);
-    let points = played(&script);
+    let points = played(&script, false);
     assert!(points.len() > 2000, "{} points", points.len());
+    let survivals = effort(2);
+    let checked = each_crash(&points, survivals, |found, point, number| {
+        check_found(found, &script, point.mark, number);
+    });
+    assert_eq!(checked, survivals * points.len());
+    println!("{checked} crashes at {} points", points.len());
+}
+
+/// Whether some block keeps a segment of the log.
+fn keeps_some(vfs: &SimVfs) -> bool {
+    let names = vfs.list(Path::new(DIR)).unwrap_or_default();
+    names
+        .iter()
+        .any(|name| stitched::parse_link(name).is_some())
+}
+
+#[test]
+fn a_power_cut_loses_nothing_of_what_stays_in_the_log() {
+    let script = Script::new(4, 500);
+    let points = played(&script, true);
+    let keeping = points.iter().filter(|point| keeps_some(&point.disk));
+    let keeping = keeping.count();
+    assert!(keeping > points.len() / 2, "{keeping} of {}", points.len());
     let survivals = effort(2);
     let checked = each_crash(&points, survivals, |found, point, number| {
         check_found(found, &script, point.mark, number);
@@ -332,7 +385,7 @@ fn a_power_cut_at_every_call_loses_nothing() {
 #[test]
 fn a_power_cut_while_opening_loses_nothing() {
     let script = Script::new(2, 600);
-    let points = played(&script);
+    let points = played(&script, false);
     let mut cuts = 0;
     for (at, point) in points.iter().enumerate().step_by(29) {
         for survival in Survival::all(at as u64) {
@@ -359,7 +412,7 @@ fn a_power_cut_while_opening_loses_nothing() {
 #[test]
 fn what_is_kept_aside_is_there_before_the_original_goes() {
     let script = Script::new(3, 60);
-    let vfs = played(&script).pop().expect("points").disk;
+    let vfs = played(&script, false).pop().expect("points").disk;
     for name in vfs.list(Path::new(DIR)).unwrap() {
         if name.starts_with("manifest-") {
             vfs.remove(&Path::new(DIR).join(name)).unwrap();

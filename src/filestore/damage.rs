@@ -8,11 +8,13 @@
 //! They stay in the figures, so that a damaged replica decides as the others do; one that
 //! is removed meanwhile is counted out with its share of the block's missing bytes.
 
+use std::io::ErrorKind;
+
 use bytes::Bytes;
 
 use super::block::{self, Part};
 use super::manifest::BYTES_MAX;
-use super::{FileStore, disk, format, size_of};
+use super::{FileStore, disk, format, size_of, stitched};
 use crate::sequence_set::SequenceSet;
 use crate::store::Removed;
 use crate::store::error::Error;
@@ -133,6 +135,12 @@ impl FileStore {
         if there.contains(&target) {
             return Ok(());
         }
+        let links = self.vfs.list(&self.dir).map_err(disk(what))?;
+        for link in links {
+            if stitched::parse_link(&link).is_some_and(|(block, _)| block == name) {
+                self.link_aside(&link)?;
+            }
+        }
         let content = self.vfs.read(&self.dir.join(name), BYTES_MAX);
         let content = content.map_err(disk(what))?;
         let written = self
@@ -145,6 +153,27 @@ impl FileStore {
             Some(above) => self.vfs.sync_dir(above).map_err(disk(what)),
             None => Ok(()),
         }
+    }
+
+    /// Keeps a segment for what is in the quarantine.
+    fn link_aside(&self, link: &str) -> Result<(), Error> {
+        let target = self.options.quarantine.join(self.name_aside(link));
+        match self.vfs.link(&self.dir.join(link), &target) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            linked => linked.map_err(disk("keep a damaged file")),
+        }
+    }
+
+    /// Moves a name under which a block kept a segment to the quarantine, unless that went
+    /// with the block.
+    pub(super) fn move_link_aside(&self, link: &str) -> Result<(), Error> {
+        let what = "keep a damaged file";
+        let aside = &self.options.quarantine;
+        self.vfs.create_dir_all(aside).map_err(disk(what))?;
+        self.link_aside(link)?;
+        self.vfs.sync_dir(aside).map_err(disk(what))?;
+        let removed = self.vfs.remove(&self.dir.join(link));
+        removed.map_err(disk("remove a file kept aside"))
     }
 
     /// What a file is called in the quarantine.

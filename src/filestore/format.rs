@@ -54,6 +54,11 @@ pub fn block_header(base: Seq) -> [u8; BLOCK_HEADER] {
     header
 }
 
+/// Whether this is how the file of a block begins that has all its records itself.
+pub fn is_block(bytes: &[u8]) -> bool {
+    bytes.starts_with(MAGIC)
+}
+
 /// Bytes of the record of such a message; none if it is larger than any record.
 pub fn record_len(message: MessageRef<'_>) -> Option<usize> {
     let subject = message.subject.len();

@@ -13,7 +13,8 @@
 //! The files: `format` is bytes, `block` one block, `reader` windows onto files,
 //! `manifest` what a checkpoint knows, `checkpoint` how it becomes durable, `recovery`
 //! how it comes back, `compaction` writes blocks anew, `damage` deals with what is not as
-//! it was written, `scrub` looks for it.
+//! it was written, `scrub` looks for it. Large payloads may stay where the log wrote them:
+//! `from_log` says where that is, `stitched` makes one file of it again.
 //!
 //! Invariants: no byte of a file that a durable manifest names changes, files of the last
 //! block only grow; a file goes only when neither of the last two manifests names it (but
@@ -25,12 +26,14 @@ pub mod checkpoint;
 pub mod compaction;
 pub mod damage;
 pub mod format;
+pub mod from_log;
 pub mod manifest;
 pub mod reader;
 mod recent;
 pub mod recovery;
 mod scan;
 pub mod scrub;
+pub mod stitched;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::ControlFlow;
@@ -51,10 +54,13 @@ use crate::store::subjects::Subjects;
 use crate::store::{LastError, MsgStore, Removed, State, SubjectState};
 use crate::subject::filters::Filters;
 use crate::vfs::{self, File, Vfs};
+use crate::wal::{GroupId, Wal};
 use block::{Block, Hasher};
 use checkpoint::{Dirty, Retired, Shared};
+use from_log::FromLog;
 use reader::{Go, Reader, Source, Walked};
 use recent::Recent;
+use stitched::Extent;
 
 /// How a file store works; the same on every replica.
 #[derive(Clone, Debug)]
@@ -67,6 +73,10 @@ pub struct Options {
     pub gain_bytes_min: u64,
     /// The figures of subjects get a file of their own when they are more than this.
     pub inline_bytes_max: usize,
+    /// Payloads with so many bytes may stay where the log wrote them,
+    pub kept_bytes_min: usize,
+    /// if so much of the log's last segment, in hundredths, was of this stream.
+    pub kept_percent_min: u64,
     /// Where damaged files are copied to.
     pub quarantine: PathBuf,
 }
@@ -79,6 +89,8 @@ impl Options {
             buffer_bytes: 128 << 10,
             gain_bytes_min: 64 << 10,
             inline_bytes_max: 64 << 10,
+            kept_bytes_min: 512,
+            kept_percent_min: 50,
             quarantine,
         }
     }
@@ -122,6 +134,8 @@ pub struct FileStore {
     hasher: Option<Box<Hasher>>,
     /// Sealed blocks may have an end that is not in their file yet.
     holds_blocks: bool,
+    /// The log that has what is appended; none: all is written here.
+    log: Option<FromLog>,
     reader: Reader,
     recent: Recent,
     /// Where the message behind the one read last is.
@@ -174,6 +188,11 @@ impl FileStore {
         }
     }
 
+    /// What is appended from now on comes out of this log, under this name.
+    pub fn comes_from(&mut self, wal: Wal, group: GroupId) {
+        self.log = Some(FromLog::new(wal, group, &self.options));
+    }
+
     /// Makes the store's directory, if there is none yet.
     fn make_directory(&mut self) -> Result<(), Error> {
         if !self.has_directory {
@@ -208,6 +227,8 @@ impl FileStore {
             let written = self.write_end(at, &bytes);
             if written.is_err() {
                 self.blocks[at].unwritten = bytes;
+            } else {
+                self.blocks[at].extents.clear();
             }
             written?;
         }
@@ -215,15 +236,22 @@ impl FileStore {
         let Some(last) = self.blocks.len().checked_sub(1) else {
             return Ok(());
         };
-        let buffer = std::mem::take(&mut self.buffer);
+        let mut buffer = std::mem::take(&mut self.buffer);
         let written = self.write_end(last, &buffer);
-        self.buffer = buffer;
         if written.is_ok() {
             if let Some(hasher) = &mut self.hasher {
-                hasher.write(&self.buffer);
+                hasher.write(&buffer);
             }
-            self.buffer.clear();
+            let block = &mut self.blocks[last];
+            if block.extents.is_empty() {
+                buffer.clear();
+            } else {
+                let start = block.facts.len - buffer.len() as u64;
+                block.extents.clear();
+                buffer = self.reader.keep(block, start, buffer);
+            }
         }
+        self.buffer = buffer;
         written
     }
 
@@ -245,11 +273,44 @@ impl FileStore {
             self.has_manifest = true;
         }
         let file = self.file(at)?;
-        let start = self.blocks[at].facts.len - bytes.len() as u64;
-        let written = file.write_at(start, bytes);
+        let block = &self.blocks[at];
+        let start = block.facts.len - bytes.len() as u64;
+        let written = match &block.stitched {
+            Some(stitched) => stitched.append(start, bytes, &block.extents),
+            None => file.write_at(start, bytes),
+        };
         written.map_err(disk("write a block"))?;
         self.note_dirty(&file);
         Ok(())
+    }
+
+    /// Does not write the payload that was appended last, if the log has it for good.
+    fn leave_in_log(&mut self, payload: &[u8]) {
+        let place = self.log.as_ref().and_then(|log| log.place(payload));
+        let Some((segment, offset)) = place else {
+            return;
+        };
+        let has_directory = self.make_directory().is_ok();
+        let (Some(log), Some(block)) = (&mut self.log, self.blocks.back_mut()) else {
+            return;
+        };
+        if !block.is_to_stitch && block.stitched.is_none() {
+            return;
+        }
+        if !block.links.contains(&segment) {
+            let name = stitched::link_name(&block.name(), segment);
+            if !has_directory || log.keep(segment, &self.dir.join(name)).is_err() {
+                // Written here then, as always.
+                return log.give_up();
+            }
+            block.links.push(segment);
+        }
+        block.extents.push(Extent {
+            at: block.facts.len - payload.len() as u64,
+            len: payload.len() as u32,
+            segment,
+            offset,
+        });
     }
 
     /// The end of a block that is not in its file yet.
@@ -282,19 +343,25 @@ impl FileStore {
         if self.open_files >= OPEN_FILES_MAX {
             self.close_files();
         }
-        let path = self.blocks[at].path(&self.dir);
-        let file = self.vfs.open(&path, vfs::MODE_PRIVATE);
-        let file = file.map_err(disk("open a block"))?;
-        self.blocks[at].file = Some(Arc::clone(&file));
+        let block = &mut self.blocks[at];
+        let path = block.path(&self.dir);
+        let opened = match block.is_to_stitch {
+            true => stitched::create(&self.vfs, &path),
+            false => stitched::open(&self.vfs, &path),
+        };
+        let opened = opened.map_err(disk("open a block"))?;
+        block.is_to_stitch = false;
+        block.file = Some(Arc::clone(&opened.file));
+        block.stitched = opened.stitched;
         self.open_files += 1;
-        Ok(file)
+        Ok(opened.file)
     }
 
     /// Closes all files but that of the last block, which is written to.
     fn close_files(&mut self) {
         let last = self.blocks.len().saturating_sub(1);
         for block in self.blocks.iter_mut().take(last) {
-            block.file = None;
+            block.close();
         }
         self.open_files = 1;
     }
@@ -358,6 +425,7 @@ impl FileStore {
     fn retire(&mut self, block: &Block) {
         self.retired.push(Retired {
             name: block.name(),
+            links: block.link_names().collect(),
             since: self.number + 1,
             erase: block.wants_erasing,
         });
@@ -495,7 +563,10 @@ impl MsgStore for FileStore {
         let takes = |block: &Block| block.takes(message.seq, len, block_bytes);
         if !self.blocks.back().is_some_and(takes) {
             self.seal()?;
-            self.blocks.push_back(Block::new(message.seq));
+            self.blocks.push_back(Block {
+                is_to_stitch: self.log.as_ref().is_some_and(FromLog::is_useful),
+                ..Block::new(message.seq)
+            });
             self.hasher = Some(Box::default());
             self.buffer
                 .extend_from_slice(&format::block_header(message.seq));
@@ -507,6 +578,7 @@ impl MsgStore for FileStore {
         if let Some(block) = self.blocks.back_mut() {
             block.appended(message.seq, message.time, len, size);
         }
+        self.leave_in_log(payload);
         self.recent.note(message.seq, len, size);
         self.ledger.append(message.seq, message.time, size);
         self.subjects.append(subject, message.seq);
@@ -514,6 +586,11 @@ impl MsgStore for FileStore {
             self.flush()?;
         }
         Ok(())
+    }
+
+    fn begin_entry(&mut self, index: u64, bytes: &Bytes) -> bool {
+        let log = self.log.as_mut();
+        log.is_some_and(|log| log.begin(index, bytes))
     }
 
     fn skip_to(&mut self, last: Seq, time: Timestamp) -> Result<(), Error> {
@@ -731,6 +808,9 @@ impl MsgStore for FileStore {
         self.hasher = None;
         self.reader.rest();
         self.recent.rest();
+        if let Some(log) = &mut self.log {
+            log.give_up();
+        }
         self.forget_synced();
         self.close_files();
         // A file that is still to be synced stays open: whoever syncs must hear whether it
@@ -740,7 +820,7 @@ impl MsgStore for FileStore {
         if let Some(last) = self.blocks.back_mut()
             && !last.file.as_ref().is_some_and(is_dirty)
         {
-            last.file = None;
+            last.close();
             self.open_files = 0;
         }
         Ok(())
@@ -767,5 +847,9 @@ fn disk(what: &'static str) -> impl Fn(vfs::Error) -> Error {
 
 #[cfg(test)]
 mod crash_tests;
+#[cfg(test)]
+mod kept_tests;
+#[cfg(test)]
+mod scribe;
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,13 @@
-//! Reading records: small windows onto block files.
+//! Reading records: small windows onto block files, and the ends that were written last.
 //!
 //! Separate because every read goes through here: a window is a part of a file that was
 //! read lately; reading on where a window ends reads ahead, up to [`AHEAD_MAX`].
 //!
-//! Invariants: at most four windows; a window is never of bytes that may still
+//! Invariants: at most four windows, and eight ends; a window is never of bytes that may still
 //! change, because files only grow and what grows is read from the store's buffer.
 //! Absent: what is deleted; that is for the caller to know.
+
+use std::collections::VecDeque;
 
 use super::block::Block;
 use super::format::{self, RECORD_HEADER, RecordHeader};
@@ -14,6 +16,8 @@ use crate::vfs::{self, File};
 
 /// Windows kept at once.
 const WINDOWS: usize = 4;
+/// Ends of blocks that are kept when they are written.
+const ENDS: usize = 8;
 /// What is read at a place that was not read before.
 const AHEAD_MIN: usize = 8 * 1024;
 /// What is read at once at most, but for a single record.
@@ -24,6 +28,8 @@ pub const AHEAD_MAX: usize = 256 * 1024;
 pub struct Reader {
     /// The one used last is at the end.
     windows: Vec<Window>,
+    /// What was written last, where reading it back would take the disk.
+    ends: VecDeque<Window>,
 }
 
 #[derive(Debug, Default)]
@@ -70,6 +76,24 @@ impl Reader {
     /// Gives all memory back.
     pub fn rest(&mut self) {
         self.windows = Vec::new();
+        self.ends = VecDeque::new();
+    }
+
+    /// Keeps what was just written to a block's file, from `start` on; a buffer for what
+    /// comes next.
+    pub fn keep(&mut self, block: &Block, start: u64, bytes: Vec<u8>) -> Vec<u8> {
+        let mut free = Vec::new();
+        if self.ends.len() >= ENDS {
+            free = self.ends.pop_front().map_or(free, |oldest| oldest.bytes);
+            free.clear();
+        }
+        self.ends.push_back(Window {
+            base: block.facts.base,
+            generation: block.facts.generation,
+            start,
+            bytes,
+        });
+        free
     }
 
     /// Visits the records from the place on, in order. The visitor checks those it uses
@@ -136,6 +160,10 @@ impl Reader {
                 && window.start <= offset
                 && offset + need as u64 <= window.start + window.bytes.len() as u64
         };
+        if let Some(end) = self.ends.iter().rposition(covers) {
+            let window = &self.ends[end];
+            return Ok(&window.bytes[(offset - window.start) as usize..]);
+        }
         let at = match self.windows.iter().rposition(covers) {
             Some(at) => at,
             None => {

@@ -17,7 +17,7 @@
 //! intact manifest proves it obsolete; a store with manifests of which none is intact does
 //! not open; a file that is not there or too short is told of at once.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ use super::checkpoint::{Progress, Retired, Shared};
 use super::manifest::{self, BYTES_MAX, Manifest};
 use super::reader::Reader;
 use super::recent::Recent;
-use super::{FileStore, Health, Options, disk};
+use super::{FileStore, Health, Options, disk, stitched};
 use crate::store::error::Error;
 use crate::store::message::Seq;
 use crate::store::subjects::Subjects;
@@ -46,6 +46,8 @@ struct Found {
     manifests: Vec<u64>,
     subjects: Vec<u64>,
     blocks: Vec<(Seq, u64)>,
+    /// Segments of the log that blocks keep, by the names of these.
+    links: BTreeMap<String, Vec<u64>>,
     temporary: Vec<String>,
     unknown: u64,
 }
@@ -85,6 +87,7 @@ impl Opening {
             buffer: Vec::new(),
             hasher: None,
             holds_blocks: false,
+            log: None,
             reader: Reader::default(),
             recent: Recent::default(),
             cursor: super::Cursor::default(),
@@ -180,6 +183,9 @@ impl Opening {
             // No checkpoint ever was; blocks without even the first manifest are a riddle.
             for (base, generation) in &found.blocks {
                 store.move_aside(&block::name(*base, *generation))?;
+            }
+            for link in found.links.keys().flat_map(|block| found.links_of(block)) {
+                store.move_link_aside(&link)?;
             }
             return Ok((store, None));
         };
@@ -291,6 +297,7 @@ impl FileStore {
             }
             if earlier.is_some_and(|(_, blocks)| names(blocks, *base, *generation)) {
                 self.retired.push(Retired {
+                    links: found.links_of(&name).collect(),
                     name,
                     since: self.number,
                     erase: false,
@@ -299,6 +306,23 @@ impl FileStore {
                 self.remove_file(&name)?;
             } else {
                 self.move_aside(&name)?;
+            }
+        }
+        for block in found.links.keys() {
+            let is_retired = self.retired.iter().any(|retired| retired.name == *block);
+            let is_needed = block::parse_name(block).is_some_and(|(base, generation)| {
+                let is_there = is_there(base, generation);
+                let serves = named.iter().any(|block| block.facts.base == base);
+                names(named, base, generation) || is_there && serves
+            });
+            if is_retired || is_needed {
+                continue;
+            }
+            for link in found.links_of(block) {
+                match is_sure {
+                    true => self.remove_file(&link)?,
+                    false => self.move_link_aside(&link)?,
+                }
             }
         }
         let last = found.manifests.first().copied().unwrap_or(0);
@@ -314,21 +338,9 @@ impl FileStore {
     /// have been written anew since: that file has what is left.
     fn find_files(&mut self, found: &Found) {
         for block in &mut self.blocks {
-            let facts = &mut block.facts;
-            let same = found.blocks.iter().filter(|(base, _)| *base == facts.base);
-            if same
-                .clone()
-                .any(|(_, generation)| *generation == facts.generation)
-            {
-                continue;
-            }
-            match same.map(|(_, generation)| *generation).max() {
-                Some(generation) if generation > facts.generation => {
-                    facts.generation = generation;
-                    block.is_replaced = true;
-                }
-                _ => block.is_missing = true,
-            }
+            find_file(block, found);
+            let links = found.links.get(&block.name());
+            block.links = links.cloned().unwrap_or_default();
         }
     }
 
@@ -400,7 +412,39 @@ impl FileStore {
     }
 }
 
+/// Notes whether the file of a block is there, or another generation of it.
+fn find_file(block: &mut Block, found: &Found) {
+    let facts = &mut block.facts;
+    let same = found.blocks.iter().filter(|(base, _)| *base == facts.base);
+    let mut generations = same.clone().map(|(_, generation)| *generation);
+    if generations.any(|generation| generation == facts.generation) {
+        return;
+    }
+    match same.map(|(_, generation)| *generation).max() {
+        Some(generation) if generation > facts.generation => {
+            facts.generation = generation;
+            block.is_replaced = true;
+        }
+        _ => block.is_missing = true,
+    }
+}
+
+/// Block and segment, if this is the name of a link of a block.
+fn link_of_block(name: &str) -> Option<(String, u64)> {
+    let (block, segment) = stitched::parse_link(name)?;
+    block::parse_name(block).map(|_| (block.to_owned(), segment))
+}
+
 impl Found {
+    /// The names under which a block keeps segments.
+    fn links_of(&self, block: &str) -> impl Iterator<Item = String> {
+        let known = self.links.get_key_value(block).into_iter();
+        known.flat_map(|(block, segments)| {
+            let link = |segment: &u64| stitched::link_name(block, *segment);
+            segments.iter().map(link)
+        })
+    }
+
     /// None if there is no directory.
     fn list(vfs: &dyn Vfs, dir: &std::path::Path) -> Result<Option<Found>, Error> {
         let mut found = Found::default();
@@ -415,6 +459,8 @@ impl Found {
                 found.subjects.push(number);
             } else if let Some(block) = block::parse_name(&name) {
                 found.blocks.push(block);
+            } else if let Some((block, segment)) = link_of_block(&name) {
+                found.links.entry(block).or_default().push(segment);
             } else if name.starts_with('.') && name.ends_with(".tmp") {
                 found.temporary.push(name);
             } else {

@@ -8,12 +8,11 @@
 //! Invariant: what a check found of a block that was written anew, or went, meanwhile is
 //! no news; a block with an end that found no room on the disk yet is not looked at.
 
-use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::block::{self, Block, Facts, Hash, Hasher, Part};
-use super::{FileStore, disk, format};
+use super::{FileStore, disk, format, stitched};
 use crate::store::damage::{Check, Checked};
 use crate::store::error::Error;
 use crate::store::message::Seq;
@@ -135,12 +134,16 @@ impl Check for BlockCheck {
                 bytes.truncate(read);
                 bytes
             }
-            None => match self.vfs.read(&self.path, len) {
-                Ok(bytes) => bytes,
-                Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
-                Err(error) if error.kind() == ErrorKind::FileTooLarge => Vec::new(),
-                Err(cause) => return Err(disk("read a block")(cause)),
-            },
+            None => {
+                let read = stitched::read(&self.vfs, &self.path, len);
+                let bytes = read.map_err(disk("read a block"))?.unwrap_or_default();
+                // Longer than it should be: not as it was written.
+                if bytes.len() as u64 > len {
+                    Vec::new()
+                } else {
+                    bytes
+                }
+            }
         };
         let is_complete = bytes.len() as u64 == len;
         let hash: Option<Hash> = (self.facts.is_sealed && is_complete).then(|| {

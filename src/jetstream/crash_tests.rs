@@ -11,9 +11,13 @@ mod held;
 mod script;
 mod world;
 
+use std::path::Path;
+
 use serde_json::json;
 
+use crate::filestore::stitched;
 use crate::tasks;
+use crate::vfs::Vfs;
 use crate::vfs::sim::recording::{Point, Recording, each_crash, effort};
 use crate::vfs::sim::{SimVfs, Survival};
 use found::{Consumer, Machines};
@@ -40,6 +44,15 @@ fn played(seed: u64, calls: u64) -> (Done, Vec<Point<Mark>>) {
         world.stop().await;
         (script.done, points)
     })
+}
+
+/// Whether a stream keeps segments of the log.
+fn keeps_segments(disk: &SimVfs) -> bool {
+    let groups = Path::new(world::DIR).join("groups");
+    let names = |dir: &Path| disk.list(dir).unwrap_or_default();
+    let dirs = names(&groups).into_iter();
+    let mut names = dirs.flat_map(|dir| names(&groups.join(dir)));
+    names.any(|name| stitched::parse_link(&name).is_some())
 }
 
 /// A server that came back.
@@ -242,6 +255,9 @@ fn a_stream_at_rest_does_not_hold_the_log() {
 fn a_power_cut_at_every_call_loses_nothing() {
     let (done, points) = played(1, 2100);
     assert!(points.len() > 2000, "{} points", points.len());
+    let keeping = points.iter().filter(|point| keeps_segments(&point.disk));
+    let keeping = keeping.count();
+    assert!(keeping > points.len() / 2, "{keeping} of {}", points.len());
     let survivals = effort(1);
     let checked = each_crash(&points, survivals, |disk, point, number| {
         check_found(disk, &done, point.mark, number);

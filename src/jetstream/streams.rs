@@ -206,7 +206,8 @@ impl Streams {
         if lost.map_err(StartError::Group)?.is_some() {
             opening.keep_all();
         }
-        let (store, restored) = opening.finish().map_err(StartError::Store)?;
+        let (mut store, restored) = opening.finish().map_err(StartError::Store)?;
+        store.comes_from(self.groups.log().clone(), id);
         let Some(restored) = restored else {
             let machine = Machine::new(config, Box::new(store), created)?;
             return Ok((machine, None, LogStorage::Disk));

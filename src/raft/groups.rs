@@ -212,6 +212,11 @@ impl Groups {
         due.map(|(_, member)| member.ask_for_checkpoint()).count()
     }
 
+    /// The log of all groups.
+    pub fn log(&self) -> &Wal {
+        &self.shared.wal
+    }
+
     /// The segments of the log that hold something.
     pub fn log_segments(&self) -> u64 {
         self.shared.wal.segments() as u64

@@ -154,7 +154,9 @@ impl<M: StateMachine> Replica<M> {
         let proposal = batch
             .ticket
             .and_then(|ticket| self.proposals.remove(&ticket));
+        let is_sliced = self.machine.begin(log_id.index, &batch.stored);
         let (commands, tell) = match proposal {
+            Some(Proposal { tell, .. }) if is_sliced => (decode::<M>(batch)?, Some(tell)),
             Some(Proposal { commands, tell }) => (commands, Some(tell)),
             None => (decode::<M>(batch)?, None),
         };

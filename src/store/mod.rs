@@ -107,6 +107,12 @@ pub trait MsgStore: Send {
     /// as deleted.
     fn append(&mut self, message: MessageRef<'_>) -> Result<(), Error>;
 
+    /// An entry of the log is going to be applied, and this is what the log has of it.
+    /// Whether messages appended out of these very bytes are less work.
+    fn begin_entry(&mut self, _index: u64, _bytes: &Bytes) -> bool {
+        false
+    }
+
     /// Gives out sequences up to `last` with nothing stored. `last` MUST be above `last_seq`.
     fn skip_to(&mut self, last: Seq, time: Timestamp) -> Result<(), Error>;
 

@@ -394,6 +394,10 @@ impl StateMachine for Machine {
         codec::decode(bytes)
     }
 
+    fn begin(&mut self, index: u64, bytes: &Bytes) -> bool {
+        self.store.begin_entry(index, bytes)
+    }
+
     fn apply(&mut self, now: Timestamp, command: Command) -> Result<Outcome, MachineError> {
         self.now = self.now.max(now);
         let answer = self

@@ -27,7 +27,8 @@ use crate::vfs::sim::SimVfs;
 use crate::wal::identity::{DataDir, Identity};
 use crate::wal::{self, GroupId, Wal};
 
-const DIR: &str = "/data/natter";
+/// Where the server keeps its data.
+pub const DIR: &str = "/data/natter";
 const NODE: u64 = 1;
 /// The meta group.
 pub const META: GroupId = GroupId(crate::meta::assignment::GroupId::META.0);
@@ -89,6 +90,8 @@ impl World {
                     buffer_bytes: 1 << 10,
                     gain_bytes_min: 500,
                     inline_bytes_max: 100,
+                    kept_bytes_min: 24,
+                    kept_percent_min: 0,
                     quarantine: directory.join("quarantine"),
                 },
             },
