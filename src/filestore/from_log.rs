@@ -24,6 +24,8 @@ pub struct FromLog {
     bytes_min: usize,
     /// So many bytes of a segment are most of it.
     most: u64,
+    /// The last entry had payloads that are large enough.
+    had_large: bool,
     /// The entry that is being applied, and where it begins.
     entry: Option<(Bytes, Lies)>,
     /// The segment that the last entry lies in, and how much of it is this stream's.
@@ -41,6 +43,7 @@ impl FromLog {
             most: wal.segment_bytes() * options.kept_percent_min / 100,
             wal,
             group,
+            had_large: false,
             entry: None,
             segment: 0,
             mine: 0,
@@ -49,6 +52,7 @@ impl FromLog {
     }
 
     /// The entry is going to be applied; whether payloads of it may stay where they are.
+    /// Nobody knows yet how large they are: those of the one before tell.
     pub fn begin(&mut self, index: u64, bytes: &Bytes) -> bool {
         self.entry = None;
         let Some(lies) = self.wal.place(self.group, index) else {
@@ -60,7 +64,7 @@ impl FromLog {
             (self.segment, self.mine) = (lies.segment, 0);
         }
         self.mine += u64::from(lies.len);
-        let is_worth_it = self.had_most && bytes.len() >= self.bytes_min;
+        let is_worth_it = self.had_most && std::mem::take(&mut self.had_large);
         if is_worth_it && lies.len as usize == bytes.len() {
             self.entry = Some((bytes.clone(), lies));
         }
@@ -73,11 +77,12 @@ impl FromLog {
     }
 
     /// Segment and place of a payload, if it is a part of the entry and large enough.
-    pub fn place(&self, payload: &[u8]) -> Option<(u64, u64)> {
-        let (bytes, lies) = self.entry.as_ref()?;
+    pub fn place(&mut self, payload: &[u8]) -> Option<(u64, u64)> {
         if payload.len() < self.bytes_min {
             return None;
         }
+        self.had_large = true;
+        let (bytes, lies) = self.entry.as_ref()?;
         let from = (payload.as_ptr() as usize).checked_sub(bytes.as_ptr() as usize)?;
         let is_part = from + payload.len() <= bytes.len();
         is_part.then(|| (lies.segment, content_after(lies.offset, from as u64)))

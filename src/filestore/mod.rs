@@ -286,7 +286,7 @@ impl FileStore {
 
     /// Does not write the payload that was appended last, if the log has it for good.
     fn leave_in_log(&mut self, payload: &[u8]) {
-        let place = self.log.as_ref().and_then(|log| log.place(payload));
+        let place = self.log.as_mut().and_then(|log| log.place(payload));
         let Some((segment, offset)) = place else {
             return;
         };
