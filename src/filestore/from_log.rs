@@ -9,10 +9,12 @@
 //! Invariant: a place that is told holds the same bytes for as long as the segment has the
 //! name that it was given. Absent: files; what is written.
 
+use std::io::ErrorKind;
+use std::path::Path;
+
 use bytes::Bytes;
 
 use super::Options;
-use crate::vfs;
 use crate::wal::page::content_after;
 use crate::wal::{GroupId, Lies, Wal};
 
@@ -24,8 +26,10 @@ pub struct FromLog {
     bytes_min: usize,
     /// So many bytes of a segment are most of it.
     most: u64,
-    /// The last entry had payloads that are large enough.
+    /// The payload appended last was large enough.
     had_large: bool,
+    /// The disk does not give a file two names.
+    is_refused: bool,
     /// The entry that is being applied, and where it begins.
     entry: Option<(Bytes, Lies)>,
     /// The segment that the last entry lies in, and how much of it is this stream's.
@@ -44,6 +48,7 @@ impl FromLog {
             wal,
             group,
             had_large: false,
+            is_refused: false,
             entry: None,
             segment: 0,
             mine: 0,
@@ -52,7 +57,7 @@ impl FromLog {
     }
 
     /// The entry is going to be applied; whether payloads of it may stay where they are.
-    /// Nobody knows yet how large they are: those of the one before tell.
+    /// Nobody knows yet how large they are: the last one before tells.
     pub fn begin(&mut self, index: u64, bytes: &Bytes) -> bool {
         self.entry = None;
         let Some(lies) = self.wal.place(self.group, index) else {
@@ -64,7 +69,7 @@ impl FromLog {
             (self.segment, self.mine) = (lies.segment, 0);
         }
         self.mine += u64::from(lies.len);
-        let is_worth_it = self.had_most && std::mem::take(&mut self.had_large);
+        let is_worth_it = self.had_most && self.had_large && !self.is_refused;
         if is_worth_it && lies.len as usize == bytes.len() {
             self.entry = Some((bytes.clone(), lies));
         }
@@ -78,10 +83,10 @@ impl FromLog {
 
     /// Segment and place of a payload, if it is a part of the entry and large enough.
     pub fn place(&mut self, payload: &[u8]) -> Option<(u64, u64)> {
-        if payload.len() < self.bytes_min {
+        self.had_large = payload.len() >= self.bytes_min;
+        if !self.had_large {
             return None;
         }
-        self.had_large = true;
         let (bytes, lies) = self.entry.as_ref()?;
         let from = (payload.as_ptr() as usize).checked_sub(bytes.as_ptr() as usize)?;
         let is_part = from + payload.len() <= bytes.len();
@@ -93,16 +98,21 @@ impl FromLog {
         self.entry = None;
     }
 
-    /// Keeps a segment under another name.
-    ///
-    /// # Errors
-    /// See [`Wal::link`].
-    pub fn keep(&self, segment: u64, name: &std::path::Path) -> Result<(), vfs::Error> {
-        match self.wal.link(segment, name) {
+    /// Keeps a segment under another name. If that does not work, payloads of the rest of
+    /// the entry are written again: of all to come, unless only the segment is gone.
+    pub fn keep(&mut self, segment: u64, name: &Path) -> bool {
+        let error = match self.wal.link(segment, name) {
+            Ok(()) => return true,
             // From before a crash: numbers are never used twice.
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-            linked => linked,
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return true,
+            Err(error) => error,
+        };
+        self.give_up();
+        if error.kind() != ErrorKind::NotFound {
+            self.is_refused = true;
+            tracing::info!(err = %error, "large messages are written twice");
         }
+        false
     }
 
     /// The bytes of a segment, and which one is being written.

@@ -141,6 +141,17 @@ fn small_payloads_and_those_among_others_are_written_again() {
 }
 
 #[test]
+fn what_is_larger_than_all_that_is_kept_of_ends_is_read_from_the_disk() {
+    let mut reader = reader::Reader::default();
+    let block = Block::new(Seq(1));
+    for len in [1 << 19, 1 << 19, 1 << 18, (1 << 20) + 1, 1 << 20] {
+        let free = reader.keep(&block, 0, vec![1; len]);
+        assert!(free.is_empty());
+    }
+    assert_eq!(reader.ends_bytes(), 1 << 20);
+}
+
+#[test]
 fn a_log_that_cannot_be_linked_is_no_failure() {
     let mut kept = Kept::new();
     let other = SimVfs::new();

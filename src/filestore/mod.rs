@@ -290,7 +290,10 @@ impl FileStore {
         let Some((segment, offset)) = place else {
             return;
         };
-        let has_directory = self.make_directory().is_ok();
+        // Whoever writes the block says what is wrong.
+        if self.make_directory().is_err() {
+            return;
+        }
         let (Some(log), Some(block)) = (&mut self.log, self.blocks.back_mut()) else {
             return;
         };
@@ -299,9 +302,8 @@ impl FileStore {
         }
         if !block.links.contains(&segment) {
             let name = stitched::link_name(&block.name(), segment);
-            if !has_directory || log.keep(segment, &self.dir.join(name)).is_err() {
-                // Written here then, as always.
-                return log.give_up();
+            if !log.keep(segment, &self.dir.join(name)) {
+                return;
             }
             block.links.push(segment);
         }

@@ -3,7 +3,7 @@
 //! Separate because every read goes through here: a window is a part of a file that was
 //! read lately; reading on where a window ends reads ahead, up to [`AHEAD_MAX`].
 //!
-//! Invariants: at most four windows, and eight ends; a window is never of bytes that may still
+//! Invariants: at most four windows, and a mebibyte of ends; a window is never of bytes that may still
 //! change, because files only grow and what grows is read from the store's buffer.
 //! Absent: what is deleted; that is for the caller to know.
 
@@ -16,8 +16,8 @@ use crate::vfs::{self, File};
 
 /// Windows kept at once.
 const WINDOWS: usize = 4;
-/// Ends of blocks that are kept when they are written.
-const ENDS: usize = 8;
+/// Bytes of ends of blocks that are kept when they are written.
+const ENDS_BYTES: usize = 1 << 20;
 /// What is read at a place that was not read before.
 const AHEAD_MIN: usize = 8 * 1024;
 /// What is read at once at most, but for a single record.
@@ -83,8 +83,14 @@ impl Reader {
     /// comes next.
     pub fn keep(&mut self, block: &Block, start: u64, bytes: Vec<u8>) -> Vec<u8> {
         let mut free = Vec::new();
-        if self.ends.len() >= ENDS {
-            free = self.ends.pop_front().map_or(free, |oldest| oldest.bytes);
+        let mut kept: usize = self.ends.iter().map(|end| end.bytes.len()).sum();
+        while kept + bytes.len() > ENDS_BYTES {
+            let Some(oldest) = self.ends.pop_front() else {
+                // Too large by itself.
+                return Vec::new();
+            };
+            kept -= oldest.bytes.len();
+            free = oldest.bytes;
             free.clear();
         }
         self.ends.push_back(Window {
@@ -94,6 +100,12 @@ impl Reader {
             bytes,
         });
         free
+    }
+
+    /// Bytes of ends that are kept.
+    #[cfg(test)]
+    pub fn ends_bytes(&self) -> usize {
+        self.ends.iter().map(|end| end.bytes.len()).sum()
     }
 
     /// Visits the records from the place on, in order. The visitor checks those it uses

@@ -377,36 +377,32 @@ impl Stitched {
 }
 
 impl File for Stitched {
+    /// Whoever appends waits for one piece at most.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, Error> {
-        let mut state = self.state.lock();
-        let end = state.len();
-        let count = usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let len = self.state.lock().len();
+        let count = usize::try_from(len.saturating_sub(offset)).unwrap_or(usize::MAX);
         let count = count.min(buffer.len());
-        let buffer = &mut buffer[..count];
         let end = offset + count as u64;
-        let first = state
-            .pieces
-            .partition_point(|piece| piece.start + piece.len <= offset);
         let mut at = offset;
-        for number in first..state.pieces.len() {
-            let piece = state.pieces[number];
-            if at >= end {
+        while at < end {
+            let mut state = self.state.lock();
+            let ends = |piece: &Piece| piece.start + piece.len <= at;
+            let number = state.pieces.partition_point(ends);
+            let Some(piece) = state.pieces.get(number).copied() else {
                 break;
+            };
+            // What is before it stood in a damaged piece.
+            let from = piece.start.clamp(at, end);
+            let to = (piece.start + piece.len).min(end).max(from);
+            let target = &mut buffer[(at - offset) as usize..(to - offset) as usize];
+            let (gap, target) = target.split_at_mut((from - at) as usize);
+            gap.fill(0);
+            if !target.is_empty() {
+                self.read_piece(&mut state, number, from, target)?;
             }
-            if piece.start > at {
-                // Stands in a damaged piece.
-                let to = piece.start.min(end);
-                buffer[(at - offset) as usize..(to - offset) as usize].fill(0);
-                at = to;
-            }
-            let to = (piece.start + piece.len).min(end);
-            if at < to {
-                let target = &mut buffer[(at - offset) as usize..(to - offset) as usize];
-                self.read_piece(&mut state, number, at, target)?;
-                at = to;
-            }
+            at = to;
         }
-        Ok(count)
+        Ok((at - offset) as usize)
     }
 
     fn write_at(&self, _offset: u64, _bytes: &[u8]) -> Result<(), Error> {
