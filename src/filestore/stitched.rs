@@ -15,7 +15,7 @@
 //! Numbers of the body are LEB128, all others little endian.
 //!
 //! Invariants: a piece is written once and names only what is synced and linked; what cannot
-//! be read, here or in a segment, reads as zeros, which no record's checksum takes for it;
+//! be read, here or in a segment, reads as zeros or in part, which no record's checksum takes for it;
 //! a damaged piece takes no other with it.
 
 use std::io::ErrorKind;
@@ -367,12 +367,11 @@ impl Stitched {
                 readers.len() - 1
             }
         };
-        match readers[at].read(offset, into.len()) {
-            Ok(bytes) => into.copy_from_slice(&bytes),
-            Err(ReadError::Changed) => {}
-            Err(ReadError::Disk(error)) => return Err(error),
+        match readers[at].read_into(offset, into) {
+            // Half of it is no more than nothing: the record's checksum says so.
+            Ok(()) | Err(ReadError::Changed) => Ok(()),
+            Err(ReadError::Disk(error)) => Err(error),
         }
-        Ok(())
     }
 }
 

@@ -101,6 +101,10 @@ pub trait File: Send + Sync {
     /// Reads at `offset` until the buffer is full or the file ends; the bytes read.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, Error>;
 
+    /// This part will be read soon: a disk may fetch it meanwhile. Costs little, and nothing
+    /// where that cannot be done.
+    fn will_read(&self, _offset: u64, _len: u64) {}
+
     /// Writes all bytes at `offset`; the file grows if it must.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), Error>;
 

@@ -185,6 +185,12 @@ impl File for RandomFile {
         Ok(done)
     }
 
+    fn will_read(&self, offset: u64, len: u64) {
+        let advice = rustix::fs::Advice::WillNeed;
+        // A hint: whoever reads finds out what is wrong.
+        let _ = rustix::fs::fadvise(&self.file, offset, std::num::NonZeroU64::new(len), advice);
+    }
+
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
         let written = self.file.write_all_at(bytes, offset);
         written.map_err(self.error("write"))
@@ -266,6 +272,10 @@ fn taken(written: io::Result<()>) -> io::Result<bool> {
 impl File for DirectFile {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, Error> {
         self.around.read_at(offset, buffer)
+    }
+
+    fn will_read(&self, offset: u64, len: u64) {
+        self.around.will_read(offset, len);
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), Error> {

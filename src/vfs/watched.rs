@@ -131,6 +131,10 @@ impl File for WatchedFile {
         self.below.read_at(offset, buffer)
     }
 
+    fn will_read(&self, offset: u64, len: u64) {
+        self.below.will_read(offset, len);
+    }
+
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
         self.below
             .write_at(offset, bytes)

@@ -15,6 +15,10 @@ use crate::wal::page::{self, CONTENT, PAGE};
 
 /// Pages read ahead at once.
 const WINDOW: u64 = 64 * PAGE as u64;
+/// Behind them the disk is told of so much, once it is read one behind the other:
+const AHEAD: u64 = 1 << 20;
+/// with gaps of this size, for what is no payload.
+const GAP: u64 = 4 * PAGE as u64;
 
 /// Why a payload could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -57,24 +61,47 @@ impl Reader {
     /// # Errors
     /// When they are not there as they were written.
     pub fn read(&mut self, offset: u64, len: usize) -> Result<Bytes, ReadError> {
-        let mut payload = BytesMut::with_capacity(len);
-        let mut at = offset;
-        while payload.len() < len {
-            let page = self.page(at / PAGE as u64 * PAGE as u64, len - payload.len())?;
-            let from = (at % PAGE as u64) as usize;
-            let to = PAGE.min(from + len - payload.len());
-            payload.extend_from_slice(&page[from..to]);
-            at = (at / PAGE as u64 + 1) * PAGE as u64 + CONTENT as u64;
-        }
+        let mut payload = BytesMut::zeroed(len);
+        self.read_into(offset, &mut payload)?;
         Ok(payload.freeze())
     }
 
-    /// The opened page that begins at `start`, read with those behind it.
+    /// As [`Reader::read`], into a buffer, of which some may be filled if this fails.
+    ///
+    /// # Errors
+    /// As [`Reader::read`].
+    pub fn read_into(&mut self, offset: u64, into: &mut [u8]) -> Result<(), ReadError> {
+        let mut at = offset;
+        let mut done = 0;
+        while done < into.len() {
+            let page = self.page(at / PAGE as u64 * PAGE as u64, into.len() - done)?;
+            let from = (at % PAGE as u64) as usize;
+            let part = (PAGE - from).min(into.len() - done);
+            into[done..done + part].copy_from_slice(&page[from..from + part]);
+            done += part;
+            at = (at / PAGE as u64 + 1) * PAGE as u64 + CONTENT as u64;
+        }
+        Ok(())
+    }
+
+    /// The opened page that begins at `start`, read with those behind it: with more of them
+    /// each time that it goes on where the ones before ended.
     fn page(&mut self, start: u64, wanted: usize) -> Result<&[u8], ReadError> {
-        let known = self.start..self.start + self.window.len() as u64;
+        let before = self.window.len() as u64;
+        let known = self.start..self.start + before;
         if !known.contains(&start) {
             let wanted = (wanted as u64).next_multiple_of(PAGE as u64) + PAGE as u64;
-            self.fill(start, wanted.clamp(4 * PAGE as u64, WINDOW))?;
+            let wanted = wanted.clamp(4 * PAGE as u64, WINDOW);
+            let goes_on = before > 0 && (known.end..=known.end + GAP).contains(&start);
+            let bytes = match goes_on {
+                true => wanted.max((2 * before).min(WINDOW)),
+                false => wanted,
+            };
+            self.fill(start, bytes)?;
+            if goes_on {
+                let end = self.start + self.window.len() as u64;
+                self.file.will_read(end, (4 * bytes).min(AHEAD));
+            }
         }
         let at = (start - self.start) as usize;
         let page = self.window.get(at..at + PAGE);
