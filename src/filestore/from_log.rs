@@ -99,7 +99,8 @@ impl FromLog {
     }
 
     /// Keeps a segment under another name. If that does not work, payloads of the rest of
-    /// the entry are written again: of all to come, unless only the segment is gone.
+    /// the entry are written again: of all to come, unless only the segment is gone, or the
+    /// disk is full.
     pub fn keep(&mut self, segment: u64, name: &Path) -> bool {
         let error = match self.wal.link(segment, name) {
             Ok(()) => return true,
@@ -108,7 +109,7 @@ impl FromLog {
             Err(error) => error,
         };
         self.give_up();
-        if error.kind() != ErrorKind::NotFound {
+        if error.kind() != ErrorKind::NotFound && !error.is_full() {
             self.is_refused = true;
             tracing::info!(err = %error, "large messages are written twice");
         }

@@ -3,8 +3,8 @@
 //! Separate because every read goes through here: a window is a part of a file that was
 //! read lately; reading on where a window ends reads ahead, up to [`AHEAD_MAX`].
 //!
-//! Invariants: at most four windows, and a mebibyte of ends; a window is never of bytes that may still
-//! change, because files only grow and what grows is read from the store's buffer.
+//! Invariants: at most four windows, and a mebibyte of ends; a window is never of bytes that
+//! may still change, because files only grow and what grows is read from the store's buffer.
 //! Absent: what is deleted; that is for the caller to know.
 
 use std::collections::VecDeque;
@@ -83,13 +83,11 @@ impl Reader {
     /// comes next.
     pub fn keep(&mut self, block: &Block, start: u64, bytes: Vec<u8>) -> Vec<u8> {
         let mut free = Vec::new();
-        let mut kept: usize = self.ends.iter().map(|end| end.bytes.len()).sum();
-        while kept + bytes.len() > ENDS_BYTES {
+        while self.ends_bytes() + bytes.len() > ENDS_BYTES {
             let Some(oldest) = self.ends.pop_front() else {
                 // Too large by itself.
                 return Vec::new();
             };
-            kept -= oldest.bytes.len();
             free = oldest.bytes;
             free.clear();
         }
@@ -103,8 +101,7 @@ impl Reader {
     }
 
     /// Bytes of ends that are kept.
-    #[cfg(test)]
-    pub fn ends_bytes(&self) -> usize {
+    pub(super) fn ends_bytes(&self) -> usize {
         self.ends.iter().map(|end| end.bytes.len()).sum()
     }
 

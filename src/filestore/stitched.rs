@@ -15,8 +15,8 @@
 //! Numbers of the body are LEB128, all others little endian.
 //!
 //! Invariants: a piece is written once and names only what is synced and linked; what cannot
-//! be read, here or in a segment, reads as zeros or in part, which no record's checksum takes for it;
-//! a damaged piece takes no other with it.
+//! be read, here or in a segment, reads as zeros or in part, which no record's checksum takes
+//! for it; a damaged piece takes no other with it.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -136,7 +136,8 @@ pub fn create(vfs: &Arc<dyn Vfs>, path: &Path) -> Result<Opened, Error> {
     Ok(Stitched::new(vfs, path, file).opened())
 }
 
-/// All `len` bytes of a block, or as many as there are; none if the file is not there.
+/// The first `len` bytes of a block, or as many as there are, and one more if it is longer:
+/// then it is not the block that was written. None if the file is not there.
 ///
 /// # Errors
 /// When the disk refuses.
