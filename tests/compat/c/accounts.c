@@ -36,7 +36,7 @@ static void imports(void) {
     text_is("a_third_account_hears_nothing", texts(outside), "");
 
     natsMsg *none = NULL;
-    status_is("service_without_responder", natsConnection_RequestString(&none, beta, "remote.add", "", PATIENCE_MS), NATS_NO_RESPONDERS);
+    status_is("service_without_responder", natsConnection_RequestString(&none, beta, "remote.nobody", "", PATIENCE_MS), NATS_NO_RESPONDERS);
     answer(alpha, "svc.add", tell_subject, NULL);
     text_is("service_answers_across", data(ask(beta, "remote.add", "")), "svc.add");
     status_is("service_is_not_for_others", natsConnection_RequestString(&none, gamma, "svc.add", "", PATIENCE_MS), NATS_NO_RESPONDERS);

@@ -58,7 +58,7 @@ func accountStreamImport(t *T) {
 
 func accountServiceImport(t *T) {
 	alpha, beta := t.member("alpha"), t.member("beta")
-	_, err := beta.Request("remote.add", nil, patience)
+	_, err := beta.Request("remote.nobody", nil, patience)
 	t.errorIs("nobody_there_is_no_responders", err, nats.ErrNoResponders)
 	t.respond(alpha, "svc.add", func(m *nats.Msg) {
 		_ = m.RespondMsg(&nats.Msg{Header: m.Header, Data: []byte(m.Subject + ":" + string(m.Data))})

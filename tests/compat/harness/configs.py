@@ -76,6 +76,7 @@ accounts {
       { stream: "events.>" }
       { stream: "private.>", accounts: [BETA] }
       { service: "svc.add" }
+      { service: "svc.nobody" }
       { service: "svc.many", response_type: stream }
     ]
   }
@@ -85,6 +86,7 @@ accounts {
       { stream: { account: ALPHA, subject: "events.>" }, prefix: "from_alpha" }
       { stream: { account: ALPHA, subject: "private.*" }, to: "hidden.*" }
       { service: { account: ALPHA, subject: "svc.add" }, to: "remote.add" }
+      { service: { account: ALPHA, subject: "svc.nobody" }, to: "remote.nobody" }
       { service: { account: ALPHA, subject: "svc.many" } }
     ]
   }

@@ -67,7 +67,7 @@ scenario("accounts/service_import", async (t) => {
 
 scenario("accounts/service_import_without_responder", async (t) => {
   const beta = await as(t, "beta");
-  await t.rejects("no_responders_crosses", "no responders", beta.request("remote.add", "", { timeout: 5000 }));
+  await t.rejects("no_responders_crosses", "no responders", beta.request("remote.nobody", "", { timeout: 5000 }));
 });
 
 scenario("accounts/service_with_many_answers", async (t) => {

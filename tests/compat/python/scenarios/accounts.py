@@ -108,7 +108,7 @@ async def service_import(t):
 @scenario
 async def service_import_without_responder(t):
     beta = await as_account(t, "beta")
-    await t.raises("no_responders_crosses", errors.NoRespondersError, beta.request("remote.add", b"", timeout=5))
+    await t.raises("no_responders_crosses", errors.NoRespondersError, beta.request("remote.nobody", b"", timeout=5))
 
 
 @scenario

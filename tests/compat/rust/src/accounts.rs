@@ -57,7 +57,7 @@ async fn services(t: &Test) -> Outcome {
     let kind = |outcome: Result<_, async_nats::RequestError>| outcome.err().map(|e| e.kind());
     t.equal(
         "nobody_there",
-        kind(beta.request("remote.add", "".into()).await),
+        kind(beta.request("remote.nobody", "".into()).await),
         Some(RequestErrorKind::NoResponders),
     );
     respond(&alpha, "svc.add", |m| {
