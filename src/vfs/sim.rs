@@ -543,6 +543,12 @@ impl SimVfs {
         disk.faults.insert((fault, now + count));
     }
 
+    /// How often files were read so far, at whatever place.
+    pub fn reads(&self) -> u64 {
+        let disk = self.disk.lock();
+        disk.counts.get(&Fault::Read).copied().unwrap_or_default()
+    }
+
     /// From now on all files together may have so many bytes.
     pub fn limit(&self, bytes_max: Option<u64>) {
         self.disk.lock().bytes_max = bytes_max;

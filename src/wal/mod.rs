@@ -22,6 +22,7 @@
 //! writes at once.
 
 pub mod batch;
+pub mod chain;
 pub mod error;
 pub mod identity;
 pub mod idle;

@@ -48,10 +48,21 @@ pub struct Reclaim {
     /// None of them fitted in the last batch.
     postponed: bool,
     /// The segment for which the groups were chosen, and what was in the way.
-    considered: Option<(u64, Option<GroupId>)>,
+    considered: Option<(u64, Obstacle)>,
     /// The last synced write.
     synced: u64,
     rewrite_bytes_max: usize,
+}
+
+/// Why groups are not written anew, so that their segment stays.
+#[derive(Clone, Copy)]
+enum Obstacle {
+    /// They are.
+    None,
+    /// This one has too much, as yet.
+    Large(GroupId),
+    /// This one cannot be, or is one too many.
+    Fixed(GroupId),
 }
 
 /// A segment that nobody needs once the writes before `ticket` are synced.
@@ -129,28 +140,37 @@ impl Reclaim {
 
     /// Chooses the groups to write anew so that nobody needs the oldest segment.
     fn choose(&mut self, index: &Index, oldest: u64) {
-        if let Some((segment, blocker)) = self.considered
+        let is_large = |group| {
+            let (bytes, records) = index.size(group);
+            let cost = bytes + (records * RECORD) as u64;
+            index.has_entries_in(group, oldest) && cost > self.rewrite_bytes_max as u64
+        };
+        if let Some((segment, obstacle)) = self.considered
             && segment == oldest
-            && blocker.is_none_or(|group| index.is_pinning(group, oldest))
+            && match obstacle {
+                Obstacle::None => true,
+                Obstacle::Large(group) => index.is_pinning(group, oldest) && is_large(group),
+                Obstacle::Fixed(group) => index.is_pinning(group, oldest),
+            }
         {
             return;
         }
-        self.rewrites.clear();
-        self.considered = Some((oldest, None));
-        for group in index.pinning(oldest) {
-            let small = if index.has_entries_in(group, oldest) {
-                let (bytes, records) = index.size(group);
-                bytes + (records * RECORD) as u64 <= self.rewrite_bytes_max as u64
-            } else {
-                true
-            };
-            if !small || index.is_damaged(group) || self.rewrites.len() >= REWRITES_MAX {
-                self.considered = Some((oldest, Some(group)));
-                self.rewrites.clear();
-                return;
+        let mut rewrites = VecDeque::new();
+        let obstacle = index.pinning(oldest).find_map(|group| {
+            if is_large(group) {
+                return Some(Obstacle::Large(group));
             }
-            self.rewrites.push_back(group);
+            if index.is_damaged(group) || rewrites.len() >= REWRITES_MAX {
+                return Some(Obstacle::Fixed(group));
+            }
+            rewrites.push_back(group);
+            None
+        });
+        if obstacle.is_some() {
+            rewrites.clear();
         }
+        self.considered = Some((oldest, obstacle.unwrap_or(Obstacle::None)));
+        self.rewrites = rewrites;
         self.postponed = false;
     }
 
@@ -241,7 +261,7 @@ impl Reclaim {
     /// The group cannot be written anew: it holds its segment.
     pub fn give_up(&mut self, group: GroupId) {
         if let Some((segment, _)) = self.considered {
-            self.considered = Some((segment, Some(group)));
+            self.considered = Some((segment, Obstacle::Fixed(group)));
             self.rewrites.clear();
         }
     }

@@ -10,6 +10,8 @@
 //!        n whole, nothing behind, not closed               written anew: it may never have been synced;
 //!                                              in its own place if the disk has no room
 //!        n in a later segment again                        the copy counts
+//!        n says that the log was closed, and is noted      nothing else is looked at, if what
+//!                                                          counts is in its segment
 //!        n missing, nothing behind, but noted (`tail`)     the end is gone: told
 //! ```
 //!
@@ -21,20 +23,20 @@
 //! lost entries is a question to other servers.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::vfs::{self, File, Vfs};
-use crate::wal::batch::{self, Directory, SCARS_MAX, Scar};
+use crate::wal::batch::{self, Directory, Scar};
+use crate::wal::chain::Chain;
 use crate::wal::error::Error;
-use crate::wal::index::{Index, Place};
+use crate::wal::index::Index;
 use crate::wal::page;
 use crate::wal::purge::Reclaim;
 use crate::wal::record::{BatchHash, Encoder, Head, Kind};
 use crate::wal::scan::{Found, Scan};
 use crate::wal::segment::{Name, Pool, Segment};
-use crate::wal::tail::{self, Tail};
+use crate::wal::tail::{self, End};
 use crate::wal::writer::Position;
 use crate::wal::{Options, RecoveryReport};
 
@@ -81,10 +83,15 @@ pub fn recover(vfs: &Arc<dyn Vfs>, dir: &Path, options: &Options) -> Result<Reco
         vfs.sync_dir(above)?; // segments are lost with a directory nobody finds
     }
     let names = vfs.list(dir)?;
+    for name in &names {
+        if name.starts_with('.') && name.ends_with(".tmp") {
+            vfs.remove(&dir.join(name))?; // a note that was not finished
+        }
+    }
     let names: Vec<Name> = names.iter().filter_map(|name| Name::parse(name)).collect();
     let next = names.iter().map(|name| name.number()).max().unwrap_or(0) + 1;
     let mut free = Vec::new();
-    let mut files: BTreeMap<u64, (PathBuf, Arc<dyn File>)> = BTreeMap::new();
+    let mut files = Files::new();
     for name in names {
         let path = name.path(dir);
         match name {
@@ -97,20 +104,19 @@ pub fn recover(vfs: &Arc<dyn Vfs>, dir: &Path, options: &Options) -> Result<Reco
         }
     }
     let noted = tail::read(&**vfs, dir)?;
-    let oldest = oldest_seq(&files)?;
-    let mut chain = Chain::new(oldest, options.cache_bytes_max);
+    let end = noted.and_then(|noted| noted.end);
+    let closed = end.map(|end| closed(&files, end, options)).transpose()?;
+    let (mut chain, used, noted) = match closed.flatten() {
+        Some((chain, used)) => (chain, used, None),
+        None => {
+            let (chain, used) = search(&files, options)?;
+            (chain, used, noted)
+        }
+    };
     let mut segments = BTreeMap::new();
     let mut unused = Vec::new();
     for (number, (path, file)) in files {
-        let mut is_used = false;
-        let mut scan = Scan::new(number, &*file, &path, chain.last_seq())?;
-        while let Some(found) = scan.next_batch()? {
-            if found.seq >= oldest {
-                is_used = true;
-                chain.add(found, &path)?;
-            }
-        }
-        if is_used {
+        if used.contains(&number) {
             segments.insert(number, file);
         } else {
             unused.push((number, path, file));
@@ -150,20 +156,78 @@ pub fn recover(vfs: &Arc<dyn Vfs>, dir: &Path, options: &Options) -> Result<Reco
     })
 }
 
-/// The first batch that counts, as the last segment says.
-fn oldest_seq(files: &BTreeMap<u64, (PathBuf, Arc<dyn File>)>) -> Result<u64, Error> {
-    for (number, (path, file)) in files.iter().rev() {
-        let mut oldest = None;
-        let mut scan = Scan::new(*number, &**file, path, 0)?;
-        while let Some(found) = scan.next_batch()? {
-            let head = found.head.filter(|_| found.is_whole);
-            oldest = oldest.max(head.map(|head| head.oldest));
+/// The files called segments, with their paths.
+type Files = BTreeMap<u64, (PathBuf, Arc<dyn File>)>;
+
+/// The batches of a log that was closed where its note says, and the segment that has them:
+/// nothing of the others is read. `None` if more than one counts, or it is not as noted.
+fn closed(
+    files: &Files,
+    end: End,
+    options: &Options,
+) -> Result<Option<(Chain, BTreeSet<u64>)>, Error> {
+    let Some((path, file)) = files.get(&end.segment) else {
+        return Ok(None);
+    };
+    let scan = || Scan::new(end.segment, &**file, path, 0);
+    let last = scan()?.whole_batch_at(end.offset)?;
+    let is_end = |found: &Found| found.seq == end.seq && is_closing(found);
+    let head = last.filter(is_end).and_then(|found| found.head);
+    let Some(oldest) = head.map(|head| head.oldest) else {
+        return Ok(None);
+    };
+    let mut chain = Chain::new(oldest, options.cache_bytes_max);
+    let mut scan = scan()?.knowing(u64::MAX, oldest);
+    let mut is_first = true;
+    while let Some(found) = scan.next_batch()? {
+        if !found.is_whole || is_first && found.seq > oldest {
+            return Ok(None);
         }
-        if let Some(oldest) = oldest {
-            return Ok(oldest);
+        is_first = false;
+        let is_last = found.seq >= end.seq;
+        if found.seq >= oldest {
+            chain.add(found, path)?;
+        }
+        if is_last {
+            let is_whole = chain.new_damage.is_empty() && chain.last_seq() == end.seq;
+            return Ok(is_whole.then(|| (chain, BTreeSet::from([end.segment]))));
         }
     }
-    Ok(1)
+    Ok(None)
+}
+
+/// All batches that count, and the segments that have any.
+fn search(files: &Files, options: &Options) -> Result<(Chain, BTreeSet<u64>), Error> {
+    let mut blank_from = BTreeMap::new();
+    let mut oldest = 1;
+    for (number, (path, file)) in files.iter().rev() {
+        let skimmed = Scan::new(*number, &**file, path, 0)?.skim()?;
+        blank_from.insert(*number, skimmed.blank_from);
+        if let Some(claimed) = skimmed.oldest {
+            oldest = claimed; // the last segment knows
+            break;
+        }
+    }
+    let mut chain = Chain::new(oldest, options.cache_bytes_max);
+    let mut used = BTreeSet::new();
+    for (number, (path, file)) in files {
+        let blank_from = blank_from.get(number).copied().unwrap_or(u64::MAX);
+        let scan = Scan::new(*number, &**file, path, chain.last_seq())?;
+        let mut scan = scan.knowing(blank_from, oldest);
+        while let Some(found) = scan.next_batch()? {
+            if found.seq >= oldest {
+                used.insert(*number);
+                chain.add(found, path)?;
+            }
+        }
+    }
+    Ok((chain, used))
+}
+
+/// Whether a batch says that the log was closed.
+fn is_closing(found: &Found) -> bool {
+    let kind = found.records.last().map(|record| record.header.kind);
+    kind == Some(Kind::Closed)
 }
 
 /// Copies the files in which damage was found, once.
@@ -261,29 +325,29 @@ pub fn start(
     let mut pool = Pool::new(vfs, dir, segment_bytes, next, free);
     let mut encoder = Encoder::default();
     let tail = chain.tail.take();
-    let is_closed = |tail: &Found| {
-        let kind = tail.records.last().map(|record| record.header.kind);
-        kind == Some(Kind::Closed)
-    };
     let is_clean = chain.new_damage.is_empty() && !chain.was_cut;
     let mut position = Position {
         segment: None,
         offset: 0,
+        begin: 0,
         seq: chain.next_seq,
         previous: BatchHash::default(),
         directory: Directory::default(),
         is_closed: false,
     };
     match tail {
-        Some(tail) if is_clean && is_closed(&tail) => {
+        Some(tail) if is_clean && is_closing(&tail) => {
             let number = tail.segment;
             let file = segments.get(&number).cloned();
             position.segment = file.map(|file| Segment { number, file });
             position.offset = tail.end();
+            position.begin = tail.offset;
             position.seq = tail.seq + 1;
             position.previous = tail.hash;
             position.is_closed = true;
             chain.apply(&tail)?;
+            // Something may be written behind it from now on.
+            pool.note_tail(tail.seq - 1, position.segment.as_ref())?;
         }
         tail => {
             report.unclean = tail.is_some() || !chain.new_damage.is_empty() || chain.was_cut;
@@ -377,6 +441,7 @@ fn rewrite_in_place(
         file,
     });
     position.offset = tail.end();
+    position.begin = tail.offset;
     position.seq = tail.seq + 1;
     position.previous = tail.hash;
     position.directory = directory;
@@ -450,293 +515,5 @@ impl Copy {
         position.previous = hash;
         position.directory = directory;
         Ok(())
-    }
-}
-
-/// What a batch says of the one before it. A whole batch that says nothing says that there
-/// was nothing.
-fn directory_in(found: &Found) -> Option<Directory> {
-    let mut records = found.records.iter();
-    let record = records.find(|record| record.header.kind == Kind::Directory);
-    let directory = record.map(Directory::parse);
-    directory.or_else(|| found.is_whole.then(Directory::default))
-}
-
-/// A damaged batch that was not known before.
-#[derive(Clone, Debug)]
-struct NewDamage {
-    /// Where it was, or what is left of it: one of these.
-    segments: RangeInclusive<u64>,
-    unknown: bool,
-}
-
-impl NewDamage {
-    /// Nothing says what it was.
-    const fn unknown(segments: RangeInclusive<u64>) -> NewDamage {
-        NewDamage {
-            segments,
-            unknown: true,
-        }
-    }
-}
-
-/// Batches in their order, applied one behind the other.
-struct Chain {
-    index: Index,
-    /// The first batch that counts.
-    oldest: u64,
-    /// The last whole batch: not applied yet, because a copy of it may follow.
-    tail: Option<Found>,
-    /// What is left of batches behind it.
-    broken: Vec<Found>,
-    /// The first batch of each segment.
-    first_seq: BTreeMap<u64, u64>,
-    /// Damaged batches without a scar.
-    new_damage: BTreeMap<u64, NewDamage>,
-    /// Damaged segments of which there is no copy.
-    kept: BTreeSet<u64>,
-    /// Something was cut off at the end.
-    was_cut: bool,
-    /// What a batch that was cut off said of the one before it, which is damaged.
-    told: Option<Directory>,
-    /// The batch behind everything, also behind what is damaged.
-    next_seq: u64,
-    batches: u64,
-}
-
-impl Chain {
-    fn new(oldest: u64, cache_bytes_max: usize) -> Chain {
-        Chain {
-            index: Index::new(cache_bytes_max),
-            oldest,
-            tail: None,
-            broken: Vec::new(),
-            first_seq: BTreeMap::new(),
-            new_damage: BTreeMap::new(),
-            kept: BTreeSet::new(),
-            was_cut: false,
-            told: None,
-            next_seq: oldest,
-            batches: 0,
-        }
-    }
-
-    /// The last batch seen.
-    fn last_seq(&self) -> u64 {
-        let broken = self.broken.iter().map(|found| found.seq).max();
-        let tail = self.tail.as_ref().map(|tail| tail.seq);
-        broken.max(tail).unwrap_or(self.oldest.saturating_sub(1))
-    }
-
-    /// The next one in the order of the files.
-    fn add(&mut self, found: Found, path: &Path) -> Result<(), Error> {
-        if found
-            .records
-            .iter()
-            .any(|record| record.header.kind == Kind::AppendByReference)
-        {
-            return Err(Error::Unusable {
-                path: path.to_owned(),
-                what: "entries by reference are of a later version".to_owned(),
-            });
-        }
-        if !found.is_whole {
-            self.broken.push(found);
-            return Ok(());
-        }
-        self.batches += 1;
-        let expected = self.tail.as_ref().map_or(self.oldest, |tail| tail.seq + 1);
-        let previous = found.head.map(|head| head.previous);
-        let follows = self
-            .tail
-            .as_ref()
-            .is_none_or(|tail| Some(tail.hash) == previous);
-        if found.seq > expected {
-            self.lost(&found, expected)?;
-        } else if found.seq == expected && follows {
-            self.apply_tail()?;
-        } else if found.seq == expected {
-            // Not the batch that was there when this one was written.
-            let unknown = NewDamage::unknown(self.segments_up_to(found.segment));
-            self.new_damage.insert(expected - 1, unknown);
-            self.apply_tail()?;
-        } else if found.seq + 1 != expected {
-            let unknown = NewDamage::unknown(found.segment..=found.segment);
-            self.new_damage.insert(found.seq, unknown);
-        }
-        // What was broken in between was cut off when this one was written.
-        self.broken.clear();
-        self.tail = Some(found);
-        Ok(())
-    }
-
-    /// From the last whole batch, or what is left of those behind it, to this segment.
-    fn segments_up_to(&self, last: u64) -> RangeInclusive<u64> {
-        let broken = self.broken.iter().map(|found| found.segment);
-        let first = broken
-            .chain(self.tail.as_ref().map(|tail| tail.segment))
-            .min();
-        first.unwrap_or(last).min(last)..=last
-    }
-
-    /// Batches from `first` up to `next` are damaged or missing.
-    fn lost(&mut self, next: &Found, first: u64) -> Result<(), Error> {
-        let segments = self.segments_up_to(next.segment);
-        self.apply_tail()?;
-        let mut broken = std::mem::take(&mut self.broken);
-        broken.retain(|found| (first..next.seq).contains(&found.seq));
-        // A gap of any length takes a bounded time: of what is further back nothing is known.
-        for seq in first.max(next.seq.saturating_sub(SCARS_MAX as u64))..next.seq {
-            let at = broken.iter().position(|found| found.seq == seq);
-            let found = at.map(|at| broken.swap_remove(at));
-            let told_by = if seq + 1 == next.seq {
-                Some(next)
-            } else {
-                broken.iter().find(|found| found.seq == seq + 1)
-            };
-            let directory = told_by.and_then(directory_in);
-            self.told.clone_from(&directory);
-            let segment = found.as_ref().map_or(next.segment, |found| found.segment);
-            let damage = NewDamage {
-                segments: segments.clone(),
-                unknown: directory.as_ref().is_none_or(|directory| directory.more),
-            };
-            self.new_damage.insert(seq, damage);
-            self.salvage(found, directory, segment)?;
-        }
-        Ok(())
-    }
-
-    /// Applies what is left of a batch that was synced once, and notes what groups lost.
-    fn salvage(
-        &mut self,
-        found: Option<Found>,
-        directory: Option<Directory>,
-        segment: u64,
-    ) -> Result<(), Error> {
-        let mut salvaged = Directory::default();
-        if let Some(found) = &found {
-            self.apply(found)?;
-            for record in &found.records {
-                salvaged.add(record.header);
-            }
-        }
-        for (group, share) in directory.unwrap_or_default().groups {
-            let left = salvaged.groups.get(&group);
-            if left.is_some_and(|left| left.records == share.records) {
-                continue;
-            }
-            if share.has(Kind::Append) {
-                self.index.expect_entries(group, share.first, share.last);
-            }
-            let vote = share.has(Kind::Vote);
-            let harmless = [Kind::Append, Kind::Vote, Kind::Purge, Kind::Committed];
-            let unknown = share.has_others(&harmless);
-            if vote || unknown || self.index.is_losing(group) {
-                self.index.damage(group, vote, unknown, segment);
-            }
-        }
-        Ok(())
-    }
-
-    fn apply_tail(&mut self) -> Result<(), Error> {
-        match self.tail.take() {
-            Some(tail) => self.apply(&tail),
-            None => Ok(()),
-        }
-    }
-
-    /// Applies a batch.
-    fn apply(&mut self, found: &Found) -> Result<(), Error> {
-        self.first_seq.entry(found.segment).or_insert(found.seq);
-        self.next_seq = found.seq + 1;
-        for record in &found.records {
-            if let (Kind::Scar, Some(scar)) = (record.header.kind, Scar::parse(record)) {
-                self.note_scar(scar, found.segment);
-                continue;
-            }
-            let place = Place::Written {
-                segment: found.segment,
-                offset: found.offset + record.position,
-            };
-            self.index.replay(record, place, found.segment);
-        }
-        self.index.evict();
-        Ok(())
-    }
-
-    /// Damage that was reported; all groups of that time are concerned if it is unknown.
-    fn note_scar(&mut self, scar: Scar, segment: u64) {
-        self.new_damage.remove(&scar.seq);
-        if scar.unknown {
-            for group in self.index.groups() {
-                self.index.damage(group, true, true, segment);
-            }
-        }
-    }
-
-    /// Nothing follows: decides what the broken end is.
-    fn finish(&mut self, report: &mut RecoveryReport) -> Result<(), Error> {
-        report.batches = self.batches;
-        let tail = self.tail.as_ref().map(|tail| tail.seq);
-        let after = tail.map_or(self.oldest, |tail| tail + 1);
-        self.next_seq = after;
-        // The last batch is applied later; what it remembers is known now.
-        for record in self.tail.iter().flat_map(|tail| &tail.records) {
-            let is_scar = record.header.kind == Kind::Scar;
-            if let Some(scar) = is_scar.then(|| Scar::parse(record)).flatten() {
-                self.new_damage.remove(&scar.seq);
-            }
-        }
-        let mut broken = std::mem::take(&mut self.broken);
-        broken.retain(|found| found.seq >= after);
-        broken.sort_by_key(|found| found.seq);
-        let Some(last) = broken.pop() else {
-            report.damage_unknown = self.new_damage.values().any(|new| new.unknown);
-            return Ok(());
-        };
-        self.was_cut = true;
-        if last.seq > after {
-            // Something of a later batch proves that those before it were whole once.
-            self.broken = broken;
-            self.lost(&last, after)?;
-            self.next_seq = last.seq;
-        }
-        if last.is_torn {
-            report.torn = true;
-        } else {
-            let unknown = NewDamage::unknown(last.segment..=last.segment);
-            self.new_damage.insert(last.seq, unknown);
-        }
-        report.damage_unknown = self.new_damage.values().any(|new| new.unknown);
-        Ok(())
-    }
-
-    /// Holds the end that was found against the one that was noted.
-    fn compare(&mut self, noted: Tail, last: u64, is_short: bool, report: &mut RecoveryReport) {
-        if noted.seq < self.next_seq && !is_short {
-            return;
-        }
-        self.was_cut = true;
-        let seq = noted.seq.max(self.next_seq);
-        let unknown = NewDamage::unknown(last..=last);
-        self.new_damage.entry(seq).or_insert(unknown);
-        report.torn = false;
-        report.damage_unknown = true;
-    }
-
-    /// What to remember of new damage.
-    fn scars(&self) -> Vec<Scar> {
-        let mut scars: Vec<Scar> = (self.new_damage.iter())
-            .map(|(seq, new)| Scar {
-                seq: *seq,
-                unknown: new.unknown,
-            })
-            .collect();
-        if scars.len() > SCARS_MAX {
-            scars.drain(..scars.len() - SCARS_MAX);
-            scars[0].unknown = true;
-        }
-        scars
     }
 }

@@ -66,6 +66,21 @@ pub struct Scan<'a> {
     is_first: bool,
     /// Found already, last first.
     later: Vec<Found>,
+    /// From here on there is no good page.
+    blank_from: u64,
+    /// Records of batches before this one are left out.
+    wanted_from: u64,
+    /// What was read last.
+    buffer: Vec<u8>,
+}
+
+/// What the heads of batches say, and where they end.
+#[derive(Clone, Copy, Debug)]
+pub struct Skimmed {
+    /// The batch that the last whole one calls the oldest that counts.
+    pub oldest: Option<u64>,
+    /// From here on there is no good page; beyond the end of the file if that is not known.
+    pub blank_from: u64,
 }
 
 impl<'a> Scan<'a> {
@@ -90,7 +105,112 @@ impl<'a> Scan<'a> {
             is_broken: false,
             is_first: true,
             later: Vec::new(),
+            blank_from: u64::MAX,
+            wanted_from: 0,
+            buffer: Vec::new(),
         })
+    }
+
+    /// Spares the way through what is known to be blank, and the records of batches before
+    /// `wanted_from`.
+    #[must_use]
+    pub fn knowing(mut self, blank_from: u64, wanted_from: u64) -> Scan<'a> {
+        self.blank_from = blank_from;
+        self.wanted_from = wanted_from;
+        self
+    }
+
+    /// The batch that begins there, if it is whole.
+    ///
+    /// # Errors
+    /// As [`Scan::next_batch`].
+    pub fn whole_batch_at(mut self, offset: u64) -> Result<Option<Found>, Error> {
+        self.at = offset;
+        Ok(self.batch()?.filter(|found| found.is_whole))
+    }
+
+    /// What the batches say of what counts, without reading more of them than their heads
+    /// as long as these follow one another.
+    ///
+    /// # Errors
+    /// As [`Scan::next_batch`].
+    pub fn skim(mut self) -> Result<Skimmed, Error> {
+        let mut oldest = None;
+        let mut end = None;
+        while let Some((stamp, head)) = self.head()? {
+            // A batch was written when the one before it was synced.
+            oldest = end.map(|(_, _, oldest)| oldest);
+            end = Some((self.at, self.is_first, head.oldest));
+            self.is_first = false;
+            self.last = stamp.seq;
+            self.at += u64::from(head.pages) * PAGE as u64;
+        }
+        let blank_from = self.at;
+        if self.is_blank()? {
+            if let Some((at, is_first, claimed)) = end {
+                (self.at, self.is_first) = (at, is_first);
+                self.last -= 1;
+                let found = self.batch()?;
+                oldest = found
+                    .filter(|found| found.is_whole)
+                    .map_or(oldest, |_| Some(claimed));
+            }
+            return Ok(Skimmed { oldest, blank_from });
+        }
+        self.at = 0;
+        self.is_first = true;
+        self.last = 0;
+        let mut oldest = None;
+        while let Some(found) = self.next_batch()? {
+            let head = found.head.filter(|_| found.is_whole);
+            oldest = oldest.max(head.map(|head| head.oldest));
+        }
+        Ok(Skimmed {
+            oldest,
+            blank_from: u64::MAX,
+        })
+    }
+
+    /// Whether no good page of another batch is here or behind.
+    fn is_blank(&mut self) -> Result<bool, Error> {
+        let mut at = self.at;
+        while at < self.len {
+            let bytes = WINDOW.min((self.len - at) as usize);
+            if !self.read(at, bytes)? {
+                break;
+            }
+            let mut pages = self.buffer.chunks_exact(PAGE);
+            if pages.any(|page| self.stamp_of(page).is_some()) {
+                return Ok(false);
+            }
+            at += bytes as u64;
+        }
+        Ok(true)
+    }
+
+    /// Which page of a batch behind the last one this is.
+    fn stamp_of(&self, page: &[u8]) -> Option<Stamp> {
+        let stamp = page::identify(page, self.salt)?;
+        (self.is_first || stamp.seq > self.last).then_some(stamp)
+    }
+
+    /// The head of a batch that is here.
+    fn head(&mut self) -> Result<Option<(Stamp, Head)>, Error> {
+        if !self.read(self.at, PAGE)? {
+            return Ok(None);
+        }
+        let Some(stamp) = self.stamp_of(&self.buffer).filter(|stamp| stamp.page == 0) else {
+            return Ok(None);
+        };
+        page::open(&mut self.buffer);
+        match record::head(&self.buffer, stamp.seq) {
+            Ok(head) => Ok(Some((stamp, head))),
+            Err(HeadError::NotAHead) => Ok(None),
+            Err(HeadError::Version(version)) => Err(Error::Unusable {
+                path: self.path.to_owned(),
+                what: format!("written by a later version (format {version})"),
+            }),
+        }
     }
 
     /// The next batch, or what is left of one.
@@ -115,43 +235,21 @@ impl<'a> Scan<'a> {
 
     /// The batch whose head is here.
     fn batch(&mut self) -> Result<Option<Found>, Error> {
-        let Some(mut first) = self.read(self.at, PAGE)? else {
+        let Some((stamp, head)) = self.head()? else {
             return Ok(None);
         };
-        let Some(stamp) = page::identify(&first, self.salt).filter(|stamp| stamp.page == 0) else {
-            return Ok(None);
-        };
-        if !self.is_first && stamp.seq <= self.last {
+        if !self.read(self.at, head.pages as usize * PAGE)? {
             return Ok(None);
         }
-        page::open(&mut first);
-        let head = match record::head(&first, stamp.seq) {
-            Ok(head) => head,
-            Err(HeadError::NotAHead) => return Ok(None),
-            Err(HeadError::Version(version)) => {
-                return Err(Error::Unusable {
-                    path: self.path.to_owned(),
-                    what: format!("written by a later version (format {version})"),
-                });
-            }
-        };
-        let bytes = head.pages as usize * PAGE;
-        let Some(mut bytes) = self.read(self.at, bytes)? else {
-            return Ok(None);
-        };
         let mut hash = BatchHash::default();
         let (mut is_whole, mut is_torn) = (true, false);
         let mut pages = Vec::with_capacity(head.pages as usize);
-        for (number, page) in bytes.chunks_exact_mut(PAGE).enumerate() {
+        for (number, page) in self.buffer.chunks_exact_mut(PAGE).enumerate() {
             let stamp = Stamp {
                 page: number as u32,
                 ..stamp
             };
             hash = hash.with(page::checksum(page));
-            if number == 0 {
-                pages.push(Some(&*first)); // known to be good
-                continue;
-            }
             match page::examine(page, stamp) {
                 Condition::Good => {
                     page::open(page);
@@ -172,7 +270,10 @@ impl<'a> Scan<'a> {
             hash,
             is_whole,
             is_torn,
-            records: record::records(&pages),
+            records: match stamp.seq < self.wanted_from {
+                true => Vec::new(),
+                false => record::records(&pages),
+            },
         };
         self.at = found.end();
         Ok(Some(found))
@@ -183,15 +284,13 @@ impl<'a> Scan<'a> {
         let begin = self.at;
         let mut loose: BTreeMap<u64, BTreeMap<u64, (u32, Vec<u8>)>> = BTreeMap::new();
         let mut at = begin;
-        'file: while at < self.len {
+        'file: while at < self.len.min(self.blank_from) {
             let bytes = WINDOW.min((self.len - at) as usize);
-            let Some(window) = self.read(at, bytes)? else {
+            if !self.read(at, bytes)? {
                 break;
-            };
-            for page in window.chunks_exact(PAGE) {
-                if let Some(stamp) = page::identify(page, self.salt)
-                    && (self.is_first || stamp.seq > self.last)
-                {
+            }
+            for page in self.buffer.chunks_exact(PAGE) {
+                if let Some(stamp) = self.stamp_of(page) {
                     let is_head = stamp.page == 0 && at > begin;
                     if is_head && self.is_head(page, stamp.seq) {
                         break 'file;
@@ -204,8 +303,14 @@ impl<'a> Scan<'a> {
                 at += PAGE as u64;
             }
         }
+        if at >= self.blank_from {
+            at = self.len;
+        }
         self.at = at;
-        let first = self.read(begin, PAGE)?.unwrap_or_default();
+        let first = match self.read(begin, PAGE)? {
+            true => std::mem::take(&mut self.buffer),
+            false => Vec::new(),
+        };
         let rotten = |seq| {
             let salt = self.salt;
             let stamp = Stamp { salt, seq, page: 0 };
@@ -236,14 +341,16 @@ impl<'a> Scan<'a> {
     }
 
     /// Whether some sector at the beginning of `place` was written as part of this batch.
-    fn has_sector_of(&self, seq: u64, place: Range<u64>) -> Result<bool, Error> {
+    fn has_sector_of(&mut self, seq: u64, place: Range<u64>) -> Result<bool, Error> {
         let bytes = ((place.end - place.start) as usize).min(LOOSE_PAGES * PAGE);
-        let pages = self.read(place.start, bytes)?.unwrap_or_default();
+        if !self.read(place.start, bytes)? {
+            return Ok(false);
+        }
         let salt = self.salt;
         let has_end = |page: &[u8], stamp: Stamp| {
             page::sector_ends(page).any(|end| end == stamp.sector_end())
         };
-        let mut pages = (0..).zip(pages.chunks_exact(PAGE));
+        let mut pages = (0..).zip(self.buffer.chunks_exact(PAGE));
         // The first page of the batch is not before the place.
         Ok(pages.any(|(at, found)| (0..=at).any(|page| has_end(found, Stamp { salt, seq, page }))))
     }
@@ -286,13 +393,12 @@ impl<'a> Scan<'a> {
         !matches!(record::head(&page, seq), Err(HeadError::NotAHead))
     }
 
-    /// Whole pages; `None` beyond the end.
-    fn read(&self, at: u64, bytes: usize) -> Result<Option<Vec<u8>>, Error> {
+    /// Whole pages, into the buffer; false beyond the end.
+    fn read(&mut self, at: u64, bytes: usize) -> Result<bool, Error> {
         if at.saturating_add(bytes as u64) > self.len {
-            return Ok(None);
+            return Ok(false);
         }
-        let mut buffer = vec![0; bytes];
-        let read = self.file.read_at(at, &mut buffer)?;
-        Ok((read == bytes).then_some(buffer))
+        self.buffer.resize(bytes, 0);
+        Ok(self.file.read_at(at, &mut self.buffer)? == bytes)
     }
 }

@@ -23,7 +23,7 @@ use parking_lot::Mutex;
 use crate::vfs::{self, File, Vfs};
 use crate::wal::error::Error;
 use crate::wal::page::PAGE;
-use crate::wal::tail::{self, Tail};
+use crate::wal::tail::{self, End, Tail};
 
 /// Segments kept for later use; more are removed.
 const FREE_MAX: usize = 4;
@@ -278,10 +278,28 @@ impl Pool {
     /// # Errors
     /// When the disk refuses.
     pub fn note_tail(&self, seq: u64, segment: Option<&Segment>) -> Result<(), Error> {
+        self.note(seq, segment, None)
+    }
+
+    /// As [`Pool::note_tail`], of a log that was closed: this is its last batch.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn note_end(&self, seq: u64, segment: &Segment, offset: u64) -> Result<(), Error> {
+        let end = End {
+            segment: segment.number,
+            offset,
+            seq,
+        };
+        self.note(seq - 1, Some(segment), Some(end))
+    }
+
+    fn note(&self, seq: u64, segment: Option<&Segment>, end: Option<End>) -> Result<(), Error> {
         let len = segment.map(|segment| segment.file.len()).transpose()?;
         let tail = Tail {
             seq,
             segment_bytes: len.unwrap_or(0),
+            end,
         };
         tail::write(&*self.vfs, &self.dir, tail)
     }

@@ -28,7 +28,7 @@ use crate::wal::idle::Pace;
 use crate::wal::index::Index;
 use crate::wal::page;
 use crate::wal::purge::{Reclaim, Rewrite};
-use crate::wal::record::{BatchHash, Encoder, Head, Header, Kind, capacity, footprint};
+use crate::wal::record::{BatchHash, Encoder, Head, Header, Kind, RECORD, capacity, footprint};
 use crate::wal::room::Room;
 use crate::wal::segment::{Pool, Segment, Step};
 use crate::wal::{Done, GroupId, Options, Write};
@@ -117,6 +117,8 @@ pub struct Position {
     pub segment: Option<Segment>,
     /// Where in it.
     pub offset: u64,
+    /// Where the last batch begins.
+    pub begin: u64,
     /// The number of the next batch.
     pub seq: u64,
     /// The hash of the batch before.
@@ -137,6 +139,8 @@ pub struct Writer {
     slack: u64,
     /// The segment of which it was noted that something is in it.
     noted: u64,
+    /// The log is being closed, in a segment of its own.
+    is_ending: bool,
 }
 
 /// What one sync covers.
@@ -164,6 +168,7 @@ impl Writer {
             encoder,
             slack,
             noted: 0,
+            is_ending: false,
         }
     }
 
@@ -265,6 +270,14 @@ impl Writer {
             }
             state.flush = false;
             if state.closing {
+                if !self.is_ending && self.begins_anew(&state) {
+                    self.is_ending = true;
+                    match self.turn_segment(&mut state) {
+                        Err(Error::NoSpace) => {}
+                        turned => turned?,
+                    }
+                    continue;
+                }
                 state.closed = true;
                 return Ok((None, Turn::Closed));
             }
@@ -369,6 +382,21 @@ impl Writer {
         Ok(())
     }
 
+    /// Whether the last batches get a segment of their own, so that a start reads nothing
+    /// else: worth while if much was written to this one and little of all that counts.
+    fn begins_anew(&self, state: &State) -> bool {
+        let much = self.pool.segment_bytes() / 8;
+        let mut room = much / 2;
+        let mut is_little = |group| {
+            let (bytes, records) = state.index.size(group);
+            let cost = bytes + (records * RECORD) as u64;
+            room = room.saturating_sub(cost);
+            cost <= self.shared.options.rewrite_bytes_max as u64 && !state.index.is_damaged(group)
+        };
+        let is_all_little = state.index.pinned().all(|(group, _)| is_little(group));
+        self.position.offset > much && is_all_little && room > 0
+    }
+
     /// Writes a batch, syncs it and tells everybody.
     fn commit(&mut self, mut batch: Batch) -> Result<(), Error> {
         let begun = clock::monotonic();
@@ -460,16 +488,10 @@ impl Writer {
         self.put(directory)?;
         let segment = self.position.segment.as_ref();
         let number = segment.map_or(0, |segment| segment.number);
-        let begin = self.batch_begin();
         for offset in &mut offsets {
-            *offset += begin;
+            *offset += self.position.begin;
         }
         Ok((number, offsets))
-    }
-
-    /// Where the last batch began.
-    fn batch_begin(&self) -> u64 {
-        self.position.offset - footprint(self.encoder.bytes())
     }
 
     /// Writes and syncs what is encoded.
@@ -487,6 +509,7 @@ impl Writer {
         segment.file.write_at(position.offset, bytes)?;
         segment.file.sync()?;
         directory.limit(self.slack);
+        position.begin = position.offset;
         position.offset += bytes.len() as u64;
         position.seq += 1;
         position.previous = hash;
@@ -497,19 +520,30 @@ impl Writer {
 
     /// The last batch: the log was closed in good order.
     fn end(&mut self) -> Result<(), Error> {
-        if self.position.is_closed || self.position.seq == 1 {
+        if self.position.seq == 1 {
             return Ok(());
         }
+        if !self.position.is_closed && !self.close()? {
+            return Ok(());
+        }
+        let Some(segment) = &self.position.segment else {
+            return Ok(());
+        };
+        let Position { seq, begin, .. } = self.position;
+        self.pool.note_end(seq - 1, segment, begin)
+    }
+
+    /// Writes it; false if there is no room.
+    fn close(&mut self) -> Result<bool, Error> {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.state.lock();
         if footprint(self.position.directory.cost() + 100) > self.left() {
             match self.turn_segment(&mut state) {
-                Err(Error::NoSpace) => return Ok(()), // the next start copies the last batch
+                Err(Error::NoSpace) => return Ok(false), // the next start copies the last batch
                 turned => turned?,
             }
         }
         drop(state);
-        self.note_tail(self.noted)?;
         self.encoder.start();
         self.position.directory.push(&mut self.encoder);
         let header = Header {
@@ -518,7 +552,8 @@ impl Writer {
             id: None,
         };
         self.encoder.push(header, &[]);
-        self.put(Directory::default())
+        self.put(Directory::default())?;
+        Ok(true)
     }
 }
 

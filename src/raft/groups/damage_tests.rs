@@ -30,6 +30,8 @@ impl Server {
     fn open(vfs: &SimVfs) -> Server {
         let options = wal::Options {
             segment_bytes: 32 * PAGE,
+            // What was written stays where it was when the log is closed.
+            rewrite_bytes_max: 0,
             on_fatal: Arc::new(|err| panic!("{err}")),
             ..wal::Options::default()
         };
