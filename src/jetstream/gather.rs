@@ -5,7 +5,8 @@
 //! while it wrote at once; while it does, the next ones are gathered and those before applied.
 //!
 //! ```text
-//!   one under way:   what comes meanwhile waits, unless it is worth an entry of its own
+//!   one under way:   what comes meanwhile waits, unless it is worth an entry of its own:
+//!                    the more messages there are, the more of them
 //!   none under way:  who was just answered is waited for, so that publishers who wait for
 //!                    each answer share entries: for seven eighths of them, as many as are
 //!                    worth an entry, or a millisecond
@@ -28,8 +29,10 @@ use crate::stream::command::Command;
 /// Entries under way at once: some are being synced while others are applied and gathered.
 pub const PROPOSALS_MAX: usize = 8;
 /// A smaller entry waits for the one under way. Much larger ones would leave the log, who
-/// applies and who publishes waiting for each other.
+/// applies and who publishes waiting for each other,
 pub const MESSAGES_WORTH_AN_ENTRY: usize = 32;
+/// unless there are many: then a sixth of all that are under way or gathered, up to this.
+const MANY_MESSAGES: usize = 128;
 /// As [`MESSAGES_WORTH_AN_ENTRY`], in bytes.
 const BYTES_WORTH_AN_ENTRY: usize = 256 * 1024;
 /// Commands in one entry.
@@ -101,8 +104,14 @@ impl Batch {
             (publishers >= PUBLISHERS_MIN).then_some((worth, Timestamp::from_unix_nanos(until)));
     }
 
-    /// Whether to propose now, or to let it grow.
-    pub fn is_due(&self, now: Timestamp, another_is_under_way: bool) -> bool {
+    /// How many messages do not wait for an entry under way, when `under_way` are in such.
+    fn worth(&self, under_way: usize) -> usize {
+        ((under_way + self.messages) / 6).clamp(MESSAGES_WORTH_AN_ENTRY, MANY_MESSAGES)
+    }
+
+    /// Whether to propose now, or to let it grow. So many commands are under way.
+    pub fn is_due(&self, now: Timestamp, under_way: usize) -> bool {
+        let another_is_under_way = under_way > 0;
         if self.is_empty() {
             return false;
         }
@@ -110,7 +119,7 @@ impl Batch {
             let is_time = self.records_at.is_none_or(|at| at <= now);
             return self.messages >= RECORDS_WORTH_AN_ENTRY || (is_time && !another_is_under_way);
         }
-        if self.messages >= MESSAGES_WORTH_AN_ENTRY || self.bytes >= BYTES_WORTH_AN_ENTRY {
+        if self.messages >= self.worth(under_way) || self.bytes >= BYTES_WORTH_AN_ENTRY {
             return true;
         }
         let is_awaited = |(worth, until)| self.messages < worth && now < until;
@@ -138,11 +147,11 @@ impl Batch {
 
     /// How much may come before the stream is to look at it. While an entry is under way its
     /// outcome wakes the stream in any case.
-    pub fn patience(&self, another_is_under_way: bool) -> Patience {
-        let worth = match (another_is_under_way, self.awaited) {
-            (true, _) => MESSAGES_WORTH_AN_ENTRY,
-            (false, Some((worth, _))) => worth,
-            (false, None) => return Patience::NONE,
+    pub fn patience(&self, under_way: usize) -> Patience {
+        let worth = match (under_way, self.awaited) {
+            (1.., _) => self.worth(under_way),
+            (0, Some((worth, _))) => worth,
+            (0, None) => return Patience::NONE,
         };
         let left = |worth: usize, gathered: usize| match worth.checked_sub(gathered) {
             Some(left) if left > 0 => left,
@@ -260,59 +269,67 @@ mod tests {
 
     #[test]
     fn while_one_is_under_way_another_must_be_worth_it() {
-        assert!(publishes(1).is_due(at(0), false));
-        assert!(!publishes(31).is_due(at(0), true));
-        assert!(publishes(32).is_due(at(0), true));
-        assert!(batch([publish(BYTES_WORTH_AN_ENTRY)]).is_due(at(0), true));
+        assert!(publishes(1).is_due(at(0), 0));
+        assert!(!publishes(31).is_due(at(0), 1));
+        assert!(publishes(32).is_due(at(0), 1));
+        assert!(batch([publish(BYTES_WORTH_AN_ENTRY)]).is_due(at(0), 1));
         let seqs = (1..32).map(Seq).collect();
         let acks = of_consumer(ConsumerCommand::Ack(seqs));
-        assert!(batch([acks, publish(1)]).is_due(at(0), true));
-        for under_way in [false, true] {
+        assert!(batch([acks, publish(1)]).is_due(at(0), 1));
+        for under_way in [0, 1] {
             assert!(!Batch::default().is_due(at(0), under_way));
         }
+    }
+
+    #[test]
+    fn where_many_are_under_way_entries_are_larger() {
+        assert!(!publishes(63).is_due(at(0), 384 - 63));
+        assert!(publishes(64).is_due(at(0), 384 - 64));
+        assert_eq!(publishes(14).patience(370).messages, 64 - 14);
+        assert!(publishes(MANY_MESSAGES).is_due(at(0), 4096));
     }
 
     #[test]
     fn most_of_those_who_were_answered_are_waited_for() {
         let mut batch = publishes(8);
         batch.expect(at(0), 10, 6);
-        assert_eq!(batch.patience(false).messages, 21 - 8);
+        assert_eq!(batch.patience(0).messages, 21 - 8);
         assert_eq!(batch.deadline(), Some(at(MS)));
-        assert!(!batch.is_due(at(0), false));
-        assert!(batch.is_due(at(MS), false), "not for ever");
+        assert!(!batch.is_due(at(0), 0));
+        assert!(batch.is_due(at(MS), 0), "not for ever");
         for _ in 8..21 {
-            assert!(!batch.is_due(at(0), false));
+            assert!(!batch.is_due(at(0), 0));
             batch.push(publish(1), Waiter::Nobody, Haste::Together);
         }
-        assert!(batch.is_due(at(0), false));
+        assert!(batch.is_due(at(0), 0));
         batch.take_front(at(0));
         assert_eq!(batch.deadline(), None);
         batch.push(publish(1), Waiter::Nobody, Haste::Together);
-        assert!(batch.is_due(at(0), false), "nobody is waited for any more");
+        assert!(batch.is_due(at(0), 0), "nobody is waited for any more");
     }
 
     #[test]
     fn no_more_are_waited_for_than_are_worth_an_entry() {
         let mut batch = publishes(16);
         batch.expect(at(0), 40, 8);
-        assert_eq!(batch.patience(false).messages, 32 - 16);
+        assert_eq!(batch.patience(0).messages, 32 - 16);
     }
 
     #[test]
     fn nobody_is_waited_for_in_vain() {
         let mut batch = publishes(1);
         batch.expect(at(0), 14, 0);
-        assert!(batch.is_due(at(0), false), "too few");
+        assert!(batch.is_due(at(0), 0), "too few");
         batch.expect(at(0), 15, 0);
-        assert!(!batch.is_due(at(0), false));
+        assert!(!batch.is_due(at(0), 0));
         batch.on_time(at(MS));
         assert_eq!(
-            (batch.deadline(), batch.patience(false)),
+            (batch.deadline(), batch.patience(0)),
             (None, Patience::NONE)
         );
         batch.expect(at(0), 15, 0);
         batch.push(Command::Tick, Waiter::Nobody, Haste::Now);
-        assert!(batch.is_due(at(0), false), "something else is urgent");
+        assert!(batch.is_due(at(0), 0), "something else is urgent");
     }
 
     fn records(count: u64) -> Command {
@@ -322,14 +339,14 @@ mod tests {
     #[test]
     fn records_wait_a_little_after_the_entry_before() {
         let mut batch = batch([records(1)]);
-        assert!(batch.is_due(at(0), false), "there was none");
-        assert!(!batch.is_due(at(0), true));
+        assert!(batch.is_due(at(0), 0), "there was none");
+        assert!(!batch.is_due(at(0), 1));
         batch.take_front(at(0));
         assert_eq!(batch.deadline(), None, "nothing waits");
         batch.push(records(1), Waiter::Nobody, Haste::Soon);
         assert_eq!(batch.deadline(), Some(at(2 * MS)));
-        assert!(!batch.is_due(at(2 * MS - 1), false));
-        assert!(batch.is_due(at(2 * MS), false));
+        assert!(!batch.is_due(at(2 * MS - 1), 0));
+        assert!(batch.is_due(at(2 * MS), 0));
         batch.on_time(at(2 * MS));
         assert_eq!(batch.deadline(), None, "the entry under way is waited for");
     }
@@ -340,16 +357,16 @@ mod tests {
         for wanted in [Haste::Now, Haste::Together] {
             rest.take_front(at(0));
             rest.push(records(1), Waiter::Nobody, Haste::Soon);
-            assert!(!rest.is_due(at(1), false));
+            assert!(!rest.is_due(at(1), 0));
             rest.push(publish(1), Waiter::Nobody, wanted);
-            assert!(rest.is_due(at(1), false), "{wanted:?}");
+            assert!(rest.is_due(at(1), 0), "{wanted:?}");
             assert_eq!(rest.take_front(at(1)).0.len(), 2);
         }
         rest.hurry();
         rest.push(records(1), Waiter::Nobody, Haste::Soon);
-        assert!(!rest.is_due(at(1), false), "nobody asked for it");
+        assert!(!rest.is_due(at(1), 0), "nobody asked for it");
         rest.hurry();
-        assert!(rest.is_due(at(1), false), "somebody asks");
+        assert!(rest.is_due(at(1), 0), "somebody asks");
     }
 
     #[test]
@@ -357,10 +374,10 @@ mod tests {
         let mut batch = batch([]);
         batch.take_front(at(0));
         for _ in 0..4 {
-            assert!(!batch.is_due(at(1), true));
+            assert!(!batch.is_due(at(1), 1));
             batch.push(records(256), Waiter::Nobody, Haste::Soon);
         }
-        assert!(batch.is_due(at(1), true));
+        assert!(batch.is_due(at(1), 1));
     }
 
     #[test]

@@ -114,6 +114,8 @@ pub struct Replica {
     after: VecDeque<(u64, Call)>,
     /// In the order of the log, in which they are answered too.
     in_flight: VecDeque<Proposal>,
+    /// The commands in them.
+    under_way: usize,
     is_ticking: bool,
     /// What may still be stored; as of the last entry, less what is under way since.
     room: Room,
@@ -202,6 +204,7 @@ impl Replica {
             settled: 0,
             after: VecDeque::new(),
             in_flight: VecDeque::new(),
+            under_way: 0,
             rest: Rest::default(),
             stopping: None,
         }
@@ -347,7 +350,7 @@ impl Replica {
         self.begin();
         loop {
             let deadline = timers::next_deadline(&self);
-            let patience = self.batch.patience(!self.in_flight.is_empty());
+            let patience = self.batch.patience(self.under_way);
             let mut is_used = true;
             tokio::select! {
                 biased;
@@ -436,7 +439,7 @@ impl Replica {
         self.held = self.held.filter(|until| now < *until);
         while self.held.is_none()
             && self.in_flight.len() < PROPOSALS_MAX
-            && self.batch.is_due(now, !self.in_flight.is_empty())
+            && self.batch.is_due(now, self.under_way)
         {
             self.propose(now);
         }
@@ -445,6 +448,7 @@ impl Replica {
 
     fn propose(&mut self, now: Timestamp) {
         let (commands, waiters) = self.batch.take_front(now);
+        self.under_way += commands.len();
         // Called here: only the first one in flight is ever polled.
         let outcomes = self.group.propose(now, commands);
         self.in_flight
@@ -461,6 +465,7 @@ impl Replica {
             |waiter: &&Waiter| matches!(waiter, Waiter::Publisher { reply } if !reply.is_empty());
         let answered = waiters.iter().filter(is_answered).count();
         self.settled += waiters.len() as u64;
+        self.under_way -= waiters.len();
         match result {
             Ok(outcomes) => {
                 self.refused = None;
