@@ -354,7 +354,7 @@ pub fn on_outcome(
             match result.map(|outcome| outcome.answer) {
                 Ok(Answer::Consumer(outcome)) => {
                     is_settled = !is_early(consumer, &outcome.kind);
-                    dispatcher.on_applied(now, consumer, outcome, actions);
+                    dispatcher.on_applied(now, consumer, *outcome, actions);
                 }
                 // Outcomes come in the order of proposals, so it is known which it was.
                 Ok(_) | Err(_) if is_delivery => dispatcher.on_dropped(now, consumer, actions),

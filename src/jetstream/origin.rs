@@ -475,7 +475,7 @@ pub fn on_copy(replica: &mut Replica, now: Timestamp, incoming: Incoming) {
         on_applied(replica, &consumer, &reply, refusal);
     };
     let waiter = Waiter::Then(Box::new(then));
-    replica.submit(Command::Copy(copy), waiter, Haste::Together);
+    replica.submit(Command::Copy(Box::new(copy)), waiter, Haste::Together);
 }
 
 /// A copy was applied, or not.

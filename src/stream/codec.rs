@@ -141,7 +141,7 @@ fn from_pb(kind: Kind) -> Result<Command, DecodeError> {
             headers: publish.headers,
             payload: publish.payload,
         }),
-        Kind::Copy(copy) => Command::Copy(Copy {
+        Kind::Copy(copy) => Command::Copy(Box::new(Copy {
             source: copy.source,
             generation: copy.generation,
             after: copy.after.map(Seq),
@@ -150,7 +150,7 @@ fn from_pb(kind: Kind) -> Result<Command, DecodeError> {
             subject: not_empty(copy.subject, "subject")?,
             headers: copy.headers,
             payload: copy.payload,
-        }),
+        })),
         Kind::Tick(pb::Tick {}) => Command::Tick,
         Kind::Configure(configure) => Command::Configure(from_json(&configure.config)?),
         Kind::Purge(purge) => Command::Purge {
@@ -245,7 +245,7 @@ mod tests {
         vec![
             publish(b"payload"),
             publish(b""),
-            Command::Copy(Copy {
+            Command::Copy(Box::new(Copy {
                 source: 3,
                 generation: Some(4),
                 after: Some(Seq(8)),
@@ -254,7 +254,7 @@ mod tests {
                 subject: Bytes::from_static(b"x"),
                 headers: Bytes::new(),
                 payload: Bytes::from_static(b"y"),
-            }),
+            })),
             Command::Tick,
             Command::Configure(Box::new(Config {
                 name: "S".to_owned(),

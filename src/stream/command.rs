@@ -13,7 +13,7 @@ pub enum Command {
     /// A message from a publisher; headers as received, subject after the transform.
     Publish(Publish),
     /// A message copied from a mirror's or source's origin.
-    Copy(Copy),
+    Copy(Box<Copy>),
     /// Time has passed: ages, TTLs and dedup windows up to the entry's `now` are due.
     Tick,
     /// A new configuration, validated by whoever proposes it.

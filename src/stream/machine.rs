@@ -301,7 +301,7 @@ impl Machine {
     fn route(&mut self, now: Timestamp, command: Command) -> Result<Answer, Error> {
         match command {
             Command::Publish(publish) => self.publish(now, publish),
-            Command::Copy(copy) => self.copy(now, copy),
+            Command::Copy(copy) => self.copy(now, *copy),
             Command::Tick => self.tick(now).map(|()| Answer::Ticked),
             Command::Configure(config) => self.configure(now, *config),
             Command::Purge {
@@ -359,7 +359,7 @@ impl Machine {
                 _ => self.release(name, &outcome.released)?,
             }
         }
-        Ok(Answer::Consumer(outcome))
+        Ok(Answer::Consumer(Box::new(outcome)))
     }
 }
 

@@ -56,7 +56,7 @@ pub enum Answer {
     /// Whether the consumer was there.
     ConsumerDeleted(bool),
     /// What the consumer says.
-    Consumer(ConsumerOutcome),
+    Consumer(Box<ConsumerOutcome>),
     /// There is no consumer of that name (any more).
     NoConsumer,
 }

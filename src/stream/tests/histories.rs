@@ -184,7 +184,7 @@ fn some_command(number: u64, now: Timestamp, config: &Config, last: Seq) -> Comm
     match picks.below(16) {
         0..=8 if copies && picks.below(3) > 0 => {
             let id = [("Nats-Msg-Id", picks.of(&["1", "2", "3"]))];
-            Command::Copy(Copy {
+            Command::Copy(Box::new(Copy {
                 source: u32::try_from(picks.below(3)).unwrap(),
                 generation: None,
                 after: None,
@@ -193,7 +193,7 @@ fn some_command(number: u64, now: Timestamp, config: &Config, last: Seq) -> Comm
                 subject,
                 headers: headers(&id[..picks.of(&[0, 0, 1])]),
                 payload,
-            })
+            }))
         }
         0..=8 if config.mirror.is_none() => Command::Publish(Publish {
             subject,

@@ -74,7 +74,7 @@ impl<'a> Line<'a> {
                 headers: self.headers(),
                 payload: self.payload(),
             }),
-            "copy" => Command::Copy(Copy {
+            "copy" => Command::Copy(Box::new(Copy {
                 source: u32::try_from(self.number(1)).unwrap(),
                 generation: self.get("of").map(|of| of.parse().unwrap()),
                 after: self.get("after").map(|after| Seq(after.parse().unwrap())),
@@ -83,7 +83,7 @@ impl<'a> Line<'a> {
                 subject: self.bytes(3),
                 headers: self.headers(),
                 payload: self.payload(),
-            }),
+            })),
             "tick" => Command::Tick,
             "purge" => Command::Purge {
                 filter: Bytes::copy_from_slice(self.get("filter").unwrap_or("").as_bytes()),
@@ -974,7 +974,7 @@ fn an_origin_made_anew_is_copied_from_its_beginning() {
     let mut machine = run(sourced, "");
     let mut copy = |seq, identity: &str| {
         let value = format!("A {seq} > > s.a {identity}");
-        let command = Command::Copy(Copy {
+        let command = Command::Copy(Box::new(Copy {
             source: 0,
             generation: None,
             after: None,
@@ -983,7 +983,7 @@ fn an_origin_made_anew_is_copied_from_its_beginning() {
             subject: Bytes::from_static(b"s.a"),
             headers: headers(&[("Nats-Stream-Source", &value)]),
             payload: Bytes::new(),
-        });
+        }));
         render(&machine.apply(millis(0), command).unwrap())
     };
     assert_eq!(copy(5, "one"), "stored 1");
