@@ -75,26 +75,19 @@ pub fn subscriptions(handle: &Arc<StreamHandle>, account: &Arc<Account>) -> Vec<
 }
 
 /// A publisher's message: to the log with it.
-pub fn on_publish(replica: &mut Replica, incoming: Incoming) {
-    let Incoming {
-        subject,
-        reply,
-        headers,
-        payload,
-        ..
-    } = incoming;
-    let subject = match replica.transformed(&subject) {
-        Some(transformed) => Bytes::from(transformed),
-        None => subject,
-    };
-    let headers = match memchr::memmem::find(&headers, REQUEST_INFO) {
-        Some(_) => Bytes::from(headers::without(&headers, REQUEST_INFO)),
-        None => headers,
-    };
+pub fn on_publish(replica: &mut Replica, incoming: &mut Incoming) {
+    let taken = std::mem::take::<Bytes>;
+    let reply = taken(&mut incoming.reply);
     let publish = Publish {
-        subject,
-        headers,
-        payload,
+        subject: match replica.transformed(&incoming.subject) {
+            Some(transformed) => Bytes::from(transformed),
+            None => taken(&mut incoming.subject),
+        },
+        headers: match memchr::memmem::find(&incoming.headers, REQUEST_INFO) {
+            Some(_) => Bytes::from(headers::without(&incoming.headers, REQUEST_INFO)),
+            None => taken(&mut incoming.headers),
+        },
+        payload: taken(&mut incoming.payload),
     };
     if reply.ends_with(FAST_BATCH) {
         return acks::refuse(

@@ -80,6 +80,18 @@ impl Incoming {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// All of it; nothing is left in this one.
+    pub fn take(&mut self) -> Incoming {
+        Incoming {
+            purpose: self.purpose,
+            subject: std::mem::take(&mut self.subject),
+            reply: std::mem::take(&mut self.reply),
+            headers: std::mem::take(&mut self.headers),
+            payload: std::mem::take(&mut self.payload),
+            origin: self.origin,
+        }
+    }
 }
 
 /// Work on the stream's own thread.

@@ -372,16 +372,18 @@ impl Replica {
             if is_used || !events.is_empty() {
                 self.rest.note_use(now);
             }
-            for event in events.drain(..) {
+            // Where they are: messages are large to move.
+            for event in &mut events {
                 let is_ack = matches!(&event, Event::Message(one) if one.purpose == Purpose::Ack);
                 if !is_ack {
                     self.take_acks(now);
                 }
                 match event {
                     Event::Message(incoming) => self.on_message(now, incoming),
-                    Event::Call(call) => call(&mut self),
+                    Event::Call(call) => std::mem::replace(call, Box::new(|_| ()))(&mut self),
                 }
             }
+            events.clear();
             self.take_acks(now);
             timers::on_time(&mut self, now);
             self.turn(now);
@@ -399,14 +401,14 @@ impl Replica {
         self.group.clone().stop().await;
     }
 
-    fn on_message(&mut self, now: Timestamp, incoming: Incoming) {
+    fn on_message(&mut self, now: Timestamp, incoming: &mut Incoming) {
         match incoming.purpose {
             Purpose::Publish => ingest::on_publish(self, incoming),
-            Purpose::Ack => self.acks.push(incoming),
-            Purpose::Pull => consumer_inbox::on_pull(self, now, &incoming),
-            Purpose::FlowReply => consumer_inbox::on_flow_reply(self, now, &incoming),
-            Purpose::DirectGet => direct_get::answer(self, &incoming),
-            Purpose::Copy => super::origin::on_copy(self, now, incoming),
+            Purpose::Ack => self.acks.push(incoming.take()),
+            Purpose::Pull => consumer_inbox::on_pull(self, now, incoming),
+            Purpose::FlowReply => consumer_inbox::on_flow_reply(self, now, incoming),
+            Purpose::DirectGet => direct_get::answer(self, incoming),
+            Purpose::Copy => super::origin::on_copy(self, now, incoming.take()),
         }
     }
 
