@@ -29,9 +29,10 @@ use crate::stream::command::Command;
 /// Entries under way at once: some are being synced while others are applied and gathered.
 pub const PROPOSALS_MAX: usize = 8;
 /// A smaller entry waits for the one under way. Much larger ones would leave the log, who
-/// applies and who publishes waiting for each other,
+/// applies and who publishes waiting for each other. Where many messages are under way or
+/// gathered, a sixth of all is worth an entry.
 pub const MESSAGES_WORTH_AN_ENTRY: usize = 32;
-/// unless there are many: then a sixth of all that are under way or gathered, up to this.
+/// However many there are, this is worth an entry.
 const MANY_MESSAGES: usize = 128;
 /// As [`MESSAGES_WORTH_AN_ENTRY`], in bytes.
 const BYTES_WORTH_AN_ENTRY: usize = 256 * 1024;
