@@ -19,7 +19,7 @@ use bytes::Bytes;
 
 use crate::wal::batch;
 use crate::wal::error::Error;
-use crate::wal::record::{Kind, Record};
+use crate::wal::record::{Kind, RECORD, Record};
 use crate::wal::{Damage, GroupId, GroupState, Lies, LogId, Write};
 
 /// Where a payload is.
@@ -596,11 +596,11 @@ impl Index {
         known.is_some_and(|known| known.damage.is_some())
     }
 
-    /// The bytes of a group's payloads, and how many records it would take.
-    pub fn size(&self, group: GroupId) -> (u64, usize) {
-        self.groups.get(&group).map_or((0, 0), |known| {
+    /// The bytes of records that a group takes when all of it is written anew.
+    pub fn rewrite_bytes(&self, group: GroupId) -> u64 {
+        self.groups.get(&group).map_or(0, |known| {
             let vote = known.vote.as_ref().map_or(0, Bytes::len) as u64;
-            (known.bytes + vote, known.slots.len() + 4)
+            known.bytes + vote + ((known.slots.len() + 4) * RECORD) as u64
         })
     }
 

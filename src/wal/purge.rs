@@ -48,7 +48,7 @@ pub struct Reclaim {
     /// None of them fitted in the last batch.
     postponed: bool,
     /// The segment for which the groups were chosen, and what was in the way.
-    considered: Option<(u64, Obstacle)>,
+    considered: Option<(u64, Option<Obstacle>)>,
     /// The last synced write.
     synced: u64,
     rewrite_bytes_max: usize,
@@ -57,8 +57,6 @@ pub struct Reclaim {
 /// Why groups are not written anew, so that their segment stays.
 #[derive(Clone, Copy)]
 enum Obstacle {
-    /// They are.
-    None,
     /// This one has too much, as yet.
     Large(GroupId),
     /// This one cannot be, or is one too many.
@@ -141,16 +139,15 @@ impl Reclaim {
     /// Chooses the groups to write anew so that nobody needs the oldest segment.
     fn choose(&mut self, index: &Index, oldest: u64) {
         let is_large = |group| {
-            let (bytes, records) = index.size(group);
-            let cost = bytes + (records * RECORD) as u64;
+            let cost = index.rewrite_bytes(group);
             index.has_entries_in(group, oldest) && cost > self.rewrite_bytes_max as u64
         };
         if let Some((segment, obstacle)) = self.considered
             && segment == oldest
             && match obstacle {
-                Obstacle::None => true,
-                Obstacle::Large(group) => index.is_pinning(group, oldest) && is_large(group),
-                Obstacle::Fixed(group) => index.is_pinning(group, oldest),
+                None => true,
+                Some(Obstacle::Large(group)) => index.is_pinning(group, oldest) && is_large(group),
+                Some(Obstacle::Fixed(group)) => index.is_pinning(group, oldest),
             }
         {
             return;
@@ -169,7 +166,7 @@ impl Reclaim {
         if obstacle.is_some() {
             rewrites.clear();
         }
-        self.considered = Some((oldest, obstacle.unwrap_or(Obstacle::None)));
+        self.considered = Some((oldest, obstacle));
         self.rewrites = rewrites;
         self.postponed = false;
     }
@@ -261,7 +258,7 @@ impl Reclaim {
     /// The group cannot be written anew: it holds its segment.
     pub fn give_up(&mut self, group: GroupId) {
         if let Some((segment, _)) = self.considered {
-            self.considered = Some((segment, Obstacle::Fixed(group)));
+            self.considered = Some((segment, Some(Obstacle::Fixed(group))));
             self.rewrites.clear();
         }
     }

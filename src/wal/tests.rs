@@ -146,6 +146,32 @@ fn holes_are_refused() {
 }
 
 #[test]
+fn a_group_that_had_much_holds_no_segment_once_it_is_small() {
+    let dir = tempfile::tempdir().unwrap();
+    let (wal, _) = open(&dir);
+    let vote = |group, text: &'static str| Write::Vote {
+        group: GroupId(group),
+        vote: Bytes::from_static(text.as_bytes()),
+    };
+    write(&wal, vote(1, "first")).unwrap();
+    let mut next = 1;
+    while wal.segments() < 3 {
+        write(&wal, append(1, next..next + 20)).unwrap();
+        next += 20;
+    }
+    write(&wal, vote(2, "none")).unwrap(); // by then it was found to have too much
+    let up_to = id(next - 1);
+    let group = GroupId(1);
+    write(&wal, Write::Purge { group, up_to }).unwrap();
+    // Not enough for another segment, which would be the occasion to look again.
+    for text in ["one", "two", "three"] {
+        write(&wal, vote(2, text)).unwrap();
+    }
+    assert_eq!(wal.segments(), 1);
+    assert_eq!(wal.state(group).vote.as_deref(), Some(&b"first"[..]));
+}
+
+#[test]
 fn purged_segments_are_used_again() {
     let dir = tempfile::tempdir().unwrap();
     let (wal, _) = open(&dir);

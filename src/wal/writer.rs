@@ -28,7 +28,7 @@ use crate::wal::idle::Pace;
 use crate::wal::index::Index;
 use crate::wal::page;
 use crate::wal::purge::{Reclaim, Rewrite};
-use crate::wal::record::{BatchHash, Encoder, Head, Header, Kind, RECORD, capacity, footprint};
+use crate::wal::record::{BatchHash, Encoder, Head, Header, Kind, capacity, footprint};
 use crate::wal::room::Room;
 use crate::wal::segment::{Pool, Segment, Step};
 use crate::wal::{Done, GroupId, Options, Write};
@@ -395,8 +395,7 @@ impl Writer {
         let much = self.pool.segment_bytes() / 8;
         let mut room = much / 2;
         let mut is_little = |group| {
-            let (bytes, records) = state.index.size(group);
-            let cost = bytes + (records * RECORD) as u64;
+            let cost = state.index.rewrite_bytes(group);
             room = room.saturating_sub(cost);
             cost <= self.shared.options.rewrite_bytes_max as u64 && !state.index.is_damaged(group)
         };
