@@ -192,6 +192,11 @@ impl Thread {
     }
 }
 
+/// Lets others have the core, if they wait for it.
+pub fn give_way() {
+    thread::yield_now();
+}
+
 /// Runs a task on the caller's runtime; it ends with its owner, who keeps the handle.
 pub fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
     tokio::spawn(future)

@@ -23,6 +23,7 @@ use tokio::time::{Instant, Sleep};
 use super::close::CloseReason;
 use super::due;
 use super::link::Link;
+use super::lookout;
 use super::room::{self, ROOM_BYTES};
 use crate::clock::{self, Monotonic};
 use crate::net::Reader;
@@ -361,6 +362,7 @@ impl<S: Session> Driver<S> {
             room::give(room);
             return result.map_ok(|()| Read::End);
         }
+        lookout::note_read(read);
         let len = self.held_len + read;
         if len < self.need {
             // Known to be too little: nobody looks at it again and again.
@@ -388,6 +390,7 @@ impl<S: Session> Driver<S> {
         if read == 0 {
             return Poll::Ready(Ok(Read::End));
         }
+        lookout::note_read(read);
         self.held_len += read;
         if self.held_len >= self.need {
             self.again();

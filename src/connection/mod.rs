@@ -14,6 +14,7 @@ pub mod driver;
 pub mod due;
 pub mod id;
 pub mod link;
+pub mod lookout;
 pub mod outbound;
 pub mod pending;
 pub mod pool;

@@ -31,7 +31,7 @@ use crate::config::options::limits::WriteTimeout;
 use crate::config::options::listen::{ANY_HOST, CLIENT_PORT};
 use crate::connection::pending::PendingTotal;
 use crate::connection::registry::Registry;
-use crate::connection::resident;
+use crate::connection::{lookout, resident};
 use crate::login::Login;
 use crate::monitor::source::Source;
 use crate::monitor::statsz_schedule::StatszSchedule;
@@ -122,8 +122,11 @@ impl Server {
         let monitoring_address = monitoring.as_ref().map(local_address).transpose()?;
 
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let turn = lookout::Turn::new(cores);
+        let resident = || resident::live_on_lookout(Arc::clone(&turn));
         let shards = Arc::new(
-            Shards::start("shard", cores, resident::live, || ()).map_err(StartError::Threads)?,
+            Shards::start("shard", cores, resident, lookout::before_sleep)
+                .map_err(StartError::Threads)?,
         );
         let base_info = info::build(&options, &identity, &directory, client_address, false);
         let known = facts::Known {
