@@ -132,8 +132,12 @@ impl Dispatcher {
             if let Some(stop) = self.new_held_back(consumer) {
                 return Ok(stop);
             }
-            let at = usize::try_from(self.new_under_way).unwrap_or(usize::MAX);
-            let Some(&seq) = consumer.cursor().list().get(at) else {
+            // Behind the last one under way, not so many later: of these, some may have gone.
+            let list = consumer.cursor().list();
+            let mut under_way = self.under_way.iter().rev();
+            let last = under_way.find(|one| one.is_new).map(|one| one.seq);
+            let at = list.partition_point(|seq| last.is_some_and(|last| *seq <= last));
+            let Some(&seq) = list.get(at) else {
                 break;
             };
             let message = match store.get(seq) {

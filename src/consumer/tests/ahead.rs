@@ -2,7 +2,7 @@
 
 use super::world::{World, pull, push, show};
 use crate::consumer::command::Command;
-use crate::consumer::config::{AckPolicy, Config};
+use crate::consumer::config::{AckPolicy, Config, DeliverPolicy};
 use crate::consumer::dispatch::{Action, Answer};
 use crate::store::memory::MemoryStore;
 use crate::store::message::Seq;
@@ -158,4 +158,37 @@ fn an_acknowledgement_makes_room_before_it_is_in_the_log() {
     assert_eq!(world.poll().iter().map(show).collect::<Vec<_>>(), SENT[2..]);
     world.settle();
     assert_eq!(world.consumer.num_ack_pending(), 2);
+}
+
+#[test]
+fn the_list_goes_on_where_it_was_when_a_message_under_way_has_gone() {
+    let mut store = World::new(Config::default(), MemoryStore::new());
+    for subject in ["a", "b", "c"] {
+        store.store(subject, b"x");
+    }
+    let config = Config {
+        deliver_policy: DeliverPolicy::LastPerSubject,
+        max_ack_pending: 10,
+        ..pull()
+    };
+    let mut world = World::sending_ahead(config, store.store);
+    world.pull("x", r#"{"batch":2}"#);
+    let first: Vec<_> = world.poll().iter().map(show).collect();
+    assert_eq!(first, ["x 1 n=1 c=1 p=2", "x 2 n=1 c=2 p=1"]);
+    world.remove(Seq(1));
+    world.store("a", b"x");
+    world.pull("y", r#"{"batch":10}"#);
+    let mut told = world.poll();
+    while let Some((_, more)) = world.commit_one() {
+        told.extend(more);
+        told.extend(world.poll());
+    }
+    let is_of = |seq: u64| {
+        let of = move |action: &&Action| match action {
+            Action::Deliver(deliver) => deliver.delivery.stream_seq == Seq(seq),
+            _ => false,
+        };
+        told.iter().filter(of).count()
+    };
+    assert_eq!([is_of(3), is_of(4)], [1, 1], "{told:?}");
 }
