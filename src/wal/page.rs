@@ -33,7 +33,7 @@ const ENDS: usize = 32;
 const STAMP_BITS_WRONG_MAX: u32 = 4;
 
 /// Which page it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stamp {
     /// The segment's salt.
     pub salt: u64,

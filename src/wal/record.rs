@@ -42,6 +42,8 @@
 //! Invariants: a batch counts whole or not at all; batch `n` is written only when `n - 1` is
 //! synced, so anything of `n + 1` proves that `n` was whole once.
 
+use std::mem;
+
 use bytes::Bytes;
 
 use crate::wal::page::{self, CONTENT, PAGE, Stamp, u32_at, u64_at};
@@ -183,19 +185,27 @@ pub struct Encoder {
     /// So that the batch begins where a page of memory does, as direct writes want it;
     /// while the buffer grows this is by chance.
     start: usize,
-    first_records: Vec<u16>,
+    /// Whose pages these are; the number is that of the page being filled.
+    stamp: Stamp,
+    /// Where the first record that begins in that page begins, and in the first page.
+    first_record: u16,
+    first_record_of_head: u16,
+    /// The checksums of the pages between the first one and that.
+    crcs: Vec<u32>,
     records: u32,
     bytes: usize,
 }
 
 impl Encoder {
-    /// Begins a batch.
-    pub fn start(&mut self) {
+    /// Begins the batch `seq` of a segment with this salt.
+    pub fn start(&mut self, salt: u64, seq: u64) {
+        self.stamp = Stamp { salt, seq, page: 0 };
+        self.crcs.clear();
+        self.first_record = 0;
         self.buffer.clear();
         let start = self.buffer.as_ptr().align_offset(PAGE);
         self.start = if start < PAGE { start } else { 0 };
         self.buffer.resize(self.start, 0);
-        self.first_records.clear();
         self.records = 0;
         self.bytes = 0;
         self.page(FIRST_CONTENT);
@@ -220,8 +230,8 @@ impl Encoder {
     pub fn push(&mut self, header: Header, payload: &[u8]) -> u64 {
         self.turn_page_if_full();
         let place = self.len() % PAGE;
-        if let Some(first) = self.first_records.last_mut().filter(|first| **first == 0) {
-            *first = place as u16;
+        if self.first_record == 0 {
+            self.first_record = place as u16;
         }
         let mut bytes = [0; RECORD];
         bytes[..4].copy_from_slice(&(payload.len() as u32).to_le_bytes());
@@ -246,11 +256,12 @@ impl Encoder {
 
     /// Ends the batch: its pages, whole and stamped, and its hash.
     /// `head` brings everything but the counts.
-    pub fn seal(&mut self, salt: u64, head: Head) -> (&[u8], BatchHash) {
+    pub fn seal(&mut self, head: Head) -> (&[u8], BatchHash) {
         let len = self.len().next_multiple_of(PAGE);
         self.buffer.resize(self.start + len, 0);
-        let batch = &mut self.buffer[self.start..];
-        let place = &mut batch[CONTENT..FIRST_CONTENT];
+        self.seal_page();
+        let first = &mut self.buffer[self.start..][..PAGE];
+        let place = &mut first[CONTENT..FIRST_CONTENT];
         place[..8].copy_from_slice(&MAGIC.to_le_bytes());
         place[8..10].copy_from_slice(&VERSION.to_le_bytes());
         place[12..16].copy_from_slice(&((len / PAGE) as u32).to_le_bytes());
@@ -259,26 +270,34 @@ impl Encoder {
         place[24..32].copy_from_slice(&head.durable.to_le_bytes());
         place[32..36].copy_from_slice(&head.previous.0.to_le_bytes());
         place[40..48].copy_from_slice(&head.oldest.to_le_bytes());
-        let mut hash = BatchHash::default();
-        for (number, page) in batch.chunks_exact_mut(PAGE).enumerate() {
-            let stamp = Stamp {
-                salt,
-                seq: head.seq,
-                page: number as u32,
-            };
-            let crc = page::seal(page, stamp, self.first_records[number]);
-            hash = hash.with(crc);
-        }
+        let stamp = Stamp {
+            page: 0,
+            ..self.stamp
+        };
+        let crc = page::seal(first, stamp, self.first_record_of_head);
+        let hash = BatchHash::default().with(crc);
+        let hash = self.crcs.iter().copied().fold(hash, BatchHash::with);
         (&self.buffer[self.start..], hash)
     }
 
     fn page(&mut self, content: usize) {
         self.buffer.resize(self.buffer.len() + content, 0);
-        self.first_records.push(0);
+    }
+
+    /// The last page is full: while it is in the cache. The first one waits for its head.
+    fn seal_page(&mut self) {
+        let first_record = mem::take(&mut self.first_record);
+        if self.stamp.page == 0 {
+            self.first_record_of_head = first_record;
+        } else if let Some(page) = self.buffer.last_chunk_mut::<PAGE>() {
+            self.crcs.push(page::seal(page, self.stamp, first_record));
+        }
+        self.stamp.page += 1;
     }
 
     fn turn_page_if_full(&mut self) {
         if self.len().is_multiple_of(PAGE) {
+            self.seal_page();
             self.page(CONTENT);
         }
     }

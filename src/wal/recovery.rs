@@ -464,7 +464,8 @@ impl Copy {
     ) -> Result<(), Error> {
         make_ready(pool)?;
         let segment = pool.ready.pop_front().ok_or(Error::NoSpace)?;
-        encoder.start();
+        let seq = self.tail.as_ref().map_or(position.seq, |tail| tail.seq);
+        encoder.start(page::salt(segment.number), seq);
         if self.tail.is_none() {
             let told = chain.told.take();
             told.unwrap_or_default().push(encoder);
@@ -473,7 +474,7 @@ impl Copy {
         let mut found = self.tail.unwrap_or(Found {
             segment: 0,
             offset: 0,
-            seq: position.seq,
+            seq,
             head: None,
             hash: BatchHash::default(),
             is_whole: true,
@@ -501,7 +502,7 @@ impl Copy {
             oldest: chain.oldest,
             ..Head::default()
         };
-        let (bytes, hash) = encoder.seal(page::salt(segment.number), head);
+        let (bytes, hash) = encoder.seal(head);
         segment.file.write_at(0, bytes)?;
         segment.file.sync()?;
         position.offset = bytes.len() as u64;

@@ -474,7 +474,8 @@ impl Writer {
         let mut directory = Directory::default();
         let mut offsets = Vec::new();
         let encoder = &mut self.encoder;
-        encoder.start();
+        let segment = self.position.segment.as_ref().ok_or(Error::NoSpace)?;
+        encoder.start(page::salt(segment.number), self.position.seq);
         self.position.directory.push(encoder);
         for queued in &batch.writes {
             batch::push(encoder, &queued.write, &mut offsets);
@@ -511,7 +512,7 @@ impl Writer {
             oldest: self.reclaim.oldest_seq(),
             ..Head::default()
         };
-        let (bytes, hash) = self.encoder.seal(page::salt(segment.number), head);
+        let (bytes, hash) = self.encoder.seal(head);
         segment.file.write_at(position.offset, bytes)?;
         segment.file.sync()?;
         directory.limit(self.slack);
@@ -551,7 +552,9 @@ impl Writer {
             }
         }
         drop(state);
-        self.encoder.start();
+        let segment = self.position.segment.as_ref().ok_or(Error::NoSpace)?;
+        self.encoder
+            .start(page::salt(segment.number), self.position.seq);
         self.position.directory.push(&mut self.encoder);
         let header = Header {
             kind: Kind::Closed,

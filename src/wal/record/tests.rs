@@ -18,7 +18,7 @@ fn append(group: u64, index: u64) -> Header {
 /// Encodes payloads of these lengths and gives back the pages and the positions.
 fn batch(lens: &[usize]) -> (Vec<u8>, Vec<u64>, BatchHash) {
     let mut encoder = Encoder::default();
-    encoder.start();
+    encoder.start(page::salt(1), 5);
     let positions = (lens.iter().enumerate())
         .map(|(at, len)| encoder.push(append(at as u64, at as u64 + 10), &vec![at as u8 + 1; *len]))
         .collect();
@@ -29,7 +29,7 @@ fn batch(lens: &[usize]) -> (Vec<u8>, Vec<u64>, BatchHash) {
         oldest: 1,
         ..Head::default()
     };
-    let (bytes, hash) = encoder.seal(page::salt(1), head);
+    let (bytes, hash) = encoder.seal(head);
     (bytes.to_vec(), positions, hash)
 }
 
