@@ -34,6 +34,18 @@ pub trait StateMachine: Send + 'static {
     /// When the bytes are not such commands; the replica stops, nothing is skipped.
     fn decode(bytes: &Bytes) -> Result<Vec<Self::Command>, DecodeError>;
 
+    /// The same commands as [`StateMachine::decode`] would make of `bytes`, which were encoded
+    /// from these: their large fields are slices of `bytes`.
+    ///
+    /// # Errors
+    /// As [`StateMachine::decode`].
+    fn relocate(
+        _commands: Vec<Self::Command>,
+        bytes: &Bytes,
+    ) -> Result<Vec<Self::Command>, DecodeError> {
+        Self::decode(bytes)
+    }
+
     /// An entry is going to be applied: its index in the log, and all of its bytes there.
     /// True if the commands should be slices of these very
     /// bytes, also where the leader still has those that somebody asked for.

@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use crate::raft::convert::{self, Position};
 use crate::raft::error::{CheckpointError, ProposeError};
 use crate::raft::types::{Batch, Entry, LogId, StoredMembership, Ticket};
-use crate::state_machine::{MachineError, StateMachine};
+use crate::state_machine::{DecodeError, MachineError, StateMachine};
 
 /// A machine, where it stands, and who waits for its outcomes.
 pub struct Replica<M: StateMachine> {
@@ -156,7 +156,10 @@ impl<M: StateMachine> Replica<M> {
             .and_then(|ticket| self.proposals.remove(&ticket));
         let is_sliced = self.machine.begin(log_id.index, &batch.stored);
         let (commands, tell) = match proposal {
-            Some(Proposal { tell, .. }) if is_sliced => (decode::<M>(batch)?, Some(tell)),
+            Some(Proposal { commands, tell }) if is_sliced => {
+                let relocated = M::relocate(commands, &convert::commands_of(batch));
+                (relocated.map_err(undecodable)?, Some(tell))
+            }
             Some(Proposal { commands, tell }) => (commands, Some(tell)),
             None => (decode::<M>(batch)?, None),
         };
@@ -186,10 +189,14 @@ impl<M: StateMachine> Replica<M> {
 }
 
 fn decode<M: StateMachine>(batch: &Batch) -> Result<Vec<M::Command>, MachineError> {
-    M::decode(&convert::commands_of(batch)).map_err(|err| MachineError {
+    M::decode(&convert::commands_of(batch)).map_err(undecodable)
+}
+
+fn undecodable(err: DecodeError) -> MachineError {
+    MachineError {
         what: "decode commands",
         cause: err.into(),
-    })
+    }
 }
 
 /// Ends the process when dropped by a panic.

@@ -8,6 +8,7 @@
 
 use bytes::Bytes;
 use prost::Message as _;
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -52,16 +53,29 @@ fn parts(publish: &Publish) -> [&Bytes; 3] {
     [&publish.subject, &publish.headers, &publish.payload]
 }
 
+/// The fields of a message to publish that are written.
+fn fields(publish: &Publish) -> impl Iterator<Item = (u32, &Bytes)> + Clone {
+    let fields = (1..).zip(parts(publish));
+    fields.filter(|(_, part)| !part.is_empty())
+}
+
+/// The bytes of a field: its key, its length, and what it holds.
+const fn field_len(tag: u32, len: usize) -> usize {
+    key_len(tag) + encoded_len_varint(len as u64) + len
+}
+
+/// The bytes of the fields.
+fn publish_len(publish: &Publish) -> usize {
+    fields(publish)
+        .map(|(tag, part)| field_len(tag, part.len()))
+        .sum()
+}
+
 /// What most entries consist of, without a message of `pb` in between.
 fn encode_publish(publish: &Publish, out: &mut Vec<u8>) {
-    use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
-    let fields = (1..).zip(parts(publish));
-    let fields = fields.filter(|(_, part)| !part.is_empty());
-    let field_len = |(tag, part): (u32, &Bytes)| {
-        key_len(tag) + encoded_len_varint(part.len() as u64) + part.len()
-    };
-    let len: usize = fields.clone().map(field_len).sum();
-    let outer = key_len(PUBLISH) + encoded_len_varint(len as u64) + len;
+    let fields = fields(publish);
+    let len = publish_len(publish);
+    let outer = field_len(PUBLISH, len);
     for (tag, len) in [(COMMANDS, outer), (PUBLISH, len)] {
         encode_key(tag, WireType::LengthDelimited, out);
         encode_varint(len as u64, out);
@@ -71,6 +85,36 @@ fn encode_publish(publish: &Publish, out: &mut Vec<u8>) {
         encode_varint(part.len() as u64, out);
         out.extend_from_slice(part);
     }
+}
+
+/// The commands that were encoded to these bytes, with payloads that are slices of them:
+/// less work than decoding, as it is known where each one is.
+///
+/// # Errors
+/// As [`decode`], which takes what is not messages to publish only.
+pub fn relocate(mut commands: Vec<Command>, bytes: &Bytes) -> Result<Vec<Command>, DecodeError> {
+    let mut end = 0;
+    for command in &commands {
+        let Command::Publish(publish) = command else {
+            return decode(bytes);
+        };
+        end += field_len(COMMANDS, field_len(PUBLISH, publish_len(publish)));
+    }
+    if end != bytes.len() {
+        return decode(bytes);
+    }
+    let mut end = 0;
+    for command in &mut commands {
+        let Command::Publish(publish) = command else {
+            continue;
+        };
+        end += field_len(COMMANDS, field_len(PUBLISH, publish_len(publish)));
+        // The last field.
+        let payload = bytes.slice(end - publish.payload.len()..end);
+        debug_assert_eq!(payload, publish.payload);
+        publish.payload = payload;
+    }
+    Ok(commands)
 }
 
 /// The inverse of [`encode`].
@@ -385,7 +429,46 @@ mod tests {
         check(Some(Kind::Consumer(pb::ConsumerCommand::default())));
     }
 
+    #[test]
+    fn commands_are_relocated_only_if_all_are_messages() {
+        let mut bytes = Vec::new();
+        encode(&one_of_each(), &mut bytes);
+        let bytes = Bytes::from(bytes);
+        assert_eq!(relocate(one_of_each(), &bytes).unwrap(), one_of_each());
+        let other = vec![Command::Publish(Publish {
+            subject: "longer".into(),
+            headers: Bytes::new(),
+            payload: Bytes::new(),
+        })];
+        assert_eq!(
+            relocate(other, &bytes).unwrap(),
+            one_of_each(),
+            "by what is stored"
+        );
+    }
+
     proptest::proptest! {
+        #[test]
+        fn relocated_is_decoded(messages: Vec<(u8, Vec<u8>, Vec<u8>)>) {
+            let publish = |(subject, headers, payload): (u8, Vec<u8>, Vec<u8>)| {
+                let subject = format!("s.{subject}").into();
+                Command::Publish(Publish { subject, headers: headers.into(), payload: payload.into() })
+            };
+            let commands: Vec<Command> = messages.into_iter().map(publish).collect();
+            let mut bytes = Vec::new();
+            encode(&commands, &mut bytes);
+            let bytes = Bytes::from(bytes);
+            let decoded = decode(&bytes).unwrap();
+            let relocated = relocate(commands, &bytes).unwrap();
+            proptest::prop_assert_eq!(&relocated, &decoded);
+            let within = bytes.as_ptr_range();
+            for command in &relocated {
+                let Command::Publish(publish) = command else { unreachable!() };
+                let payload = publish.payload.as_ptr_range();
+                proptest::prop_assert!(within.start <= payload.start && payload.end <= within.end);
+            }
+        }
+
         #[test]
         fn any_bytes_decode_or_are_refused(bytes: Vec<u8>) {
             let _ = decode(&bytes.into());

@@ -394,6 +394,10 @@ impl StateMachine for Machine {
         codec::decode(bytes)
     }
 
+    fn relocate(commands: Vec<Command>, bytes: &Bytes) -> Result<Vec<Command>, DecodeError> {
+        codec::relocate(commands, bytes)
+    }
+
     fn begin(&mut self, index: u64, bytes: &Bytes) -> bool {
         self.store.begin_entry(index, bytes)
     }
