@@ -53,6 +53,19 @@ pub trait StateMachine: Send + 'static {
         false
     }
 
+    /// There is work left that no outcome has waited for.
+    fn is_behind(&self) -> bool {
+        false
+    }
+
+    /// Does some of that work, a little at a time.
+    ///
+    /// # Errors
+    /// As [`StateMachine::apply`].
+    fn catch_up(&mut self) -> Result<(), MachineError> {
+        Ok(())
+    }
+
     /// Applies one committed command.
     ///
     /// # Errors

@@ -117,6 +117,27 @@ pub struct Mark {
     pub offset: u32,
 }
 
+impl Facts {
+    /// Whether another record belongs into this block.
+    pub fn takes(&self, seq: Seq, record_len: usize, block_bytes: u64) -> bool {
+        !self.is_sealed
+            && seq.0 - self.base.0 < SPAN_MAX
+            && self.appended < RECORDS_MAX
+            && (self.appended == 0 || self.appended_bytes + record_len as u64 <= block_bytes)
+    }
+
+    /// Counts a record in that was put at the end.
+    pub fn count_in(&mut self, seq: Seq, time: Timestamp, record_len: usize, size: u64) {
+        self.last = seq;
+        self.len += record_len as u64;
+        self.appended_bytes += record_len as u64;
+        self.appended += 1;
+        self.live += 1;
+        self.live_bytes += size;
+        self.time_max = self.time_max.max(time);
+    }
+}
+
 impl Block {
     /// A block that begins with this sequence; its file is still to be made.
     pub fn new(base: Seq) -> Self {
@@ -159,27 +180,10 @@ impl Block {
         }
     }
 
-    /// Whether another record belongs into this block.
-    pub fn takes(&self, seq: Seq, record_len: usize, block_bytes: u64) -> bool {
-        let facts = &self.facts;
-        !facts.is_sealed
-            && seq.0 - facts.base.0 < SPAN_MAX
-            && facts.appended < RECORDS_MAX
-            && (facts.appended == 0 || facts.appended_bytes + record_len as u64 <= block_bytes)
-    }
-
     /// Counts a record in that was put at the end.
     pub fn appended(&mut self, seq: Seq, time: Timestamp, record_len: usize, size: u64) {
-        let facts = &mut self.facts;
-        let offset = facts.len;
-        facts.last = seq;
-        facts.len += record_len as u64;
-        facts.appended_bytes += record_len as u64;
-        facts.appended += 1;
-        facts.live += 1;
-        facts.live_bytes += size;
-        facts.time_max = facts.time_max.max(time);
-        let base = facts.base;
+        let (base, offset) = (self.facts.base, self.facts.len);
+        self.facts.count_in(seq, time, record_len, size);
         if let Some(marks) = &mut self.marks {
             mark(marks, base, seq, offset);
         }
@@ -320,11 +324,14 @@ mod tests {
     #[test]
     fn blocks_are_sealed_by_what_was_appended() {
         let mut block = Block::new(Seq(5));
-        assert!(block.takes(Seq(5), 10_000, 100), "one record always fits");
+        assert!(
+            block.facts.takes(Seq(5), 10_000, 100),
+            "one record always fits"
+        );
         block.appended(Seq(5), Timestamp::default(), 60, 1);
         block.removed(60, 1, true);
-        assert!(block.takes(Seq(6), 40, 100) && !block.takes(Seq(6), 41, 100));
-        assert!(!block.takes(Seq(5 + SPAN_MAX), 1, 100));
+        assert!(block.facts.takes(Seq(6), 40, 100) && !block.facts.takes(Seq(6), 41, 100));
+        assert!(!block.facts.takes(Seq(5 + SPAN_MAX), 1, 100));
     }
 
     #[test]

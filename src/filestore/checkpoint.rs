@@ -117,6 +117,7 @@ impl FileStore {
         &mut self,
         state: Vec<u8>,
     ) -> Result<Box<dyn Checkpoint>, Error> {
+        self.put_all()?;
         self.compact()?;
         self.write_out()?;
         self.make_directory()?;

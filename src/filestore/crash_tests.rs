@@ -28,6 +28,7 @@ fn options() -> Options {
         inline_bytes_max: 150,
         kept_bytes_min: 80,
         kept_percent_min: 0,
+        pending_bytes: 300,
         quarantine: ASIDE.into(),
     }
 }

@@ -72,6 +72,12 @@ pub fn record_len(message: MessageRef<'_>) -> Option<usize> {
 /// Appends a record of [`record_len`] bytes.
 pub fn put_record(out: &mut Vec<u8>, message: MessageRef<'_>, len: usize) {
     out.reserve(len);
+    put_head(out, message, len);
+    out.extend_from_slice(message.payload);
+}
+
+/// Appends such a record, but for its payload.
+pub fn put_head(out: &mut Vec<u8>, message: MessageRef<'_>, len: usize) {
     let start = out.len();
     let mut header = [0; RECORD_HEADER];
     header[4..8].copy_from_slice(&(len as u32).to_le_bytes());
@@ -83,8 +89,8 @@ pub fn put_record(out: &mut Vec<u8>, message: MessageRef<'_>, len: usize) {
     out.extend_from_slice(&header);
     out.extend_from_slice(message.subject);
     out.extend_from_slice(message.headers);
-    out.extend_from_slice(message.payload);
     let crc = crc32c::crc32c(&out[start + 4..]);
+    let crc = crc32c::crc32c_append(crc, message.payload);
     out[start..start + 4].copy_from_slice(&crc.to_le_bytes());
 }
 

@@ -15,6 +15,7 @@ use std::path::Path;
 use bytes::Bytes;
 
 use super::Options;
+use super::pending::Place;
 use crate::wal::page::content_after;
 use crate::wal::{GroupId, Lies, Wal};
 
@@ -81,8 +82,9 @@ impl FromLog {
         self.entry.is_some()
     }
 
-    /// Segment and place of a payload, if it is a part of the entry and large enough.
-    pub fn place(&mut self, payload: &[u8]) -> Option<(u64, u64)> {
+    /// The entry, where in it a payload begins, and where the log has that: if it is a part
+    /// of the entry and large enough.
+    pub fn place(&mut self, payload: &[u8]) -> Option<(&Bytes, usize, Place)> {
         self.had_large = payload.len() >= self.bytes_min;
         if !self.had_large {
             return None;
@@ -90,7 +92,8 @@ impl FromLog {
         let (bytes, lies) = self.entry.as_ref()?;
         let from = (payload.as_ptr() as usize).checked_sub(bytes.as_ptr() as usize)?;
         let is_part = from + payload.len() <= bytes.len();
-        is_part.then(|| (lies.segment, content_after(lies.offset, from as u64)))
+        let offset = content_after(lies.offset, from as u64);
+        is_part.then_some((bytes, from, (lies.segment, offset)))
     }
 
     /// Payloads of the rest of this entry are written again.

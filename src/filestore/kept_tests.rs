@@ -30,6 +30,7 @@ impl Kept {
             buffer_bytes: 1 << 10,
             gain_bytes_min: 300,
             kept_bytes_min: 100,
+            pending_bytes: 2 << 10,
             ..Options::new("/data/quarantine".into())
         };
         change(&mut options);
@@ -52,6 +53,9 @@ impl Kept {
             let payload = vec![seq as u8; len];
             let message = message(seq, "a", "", &payload);
             self.log.append(&mut self.store, message).unwrap();
+            if seq % 7 == 0 {
+                self.store.catch_up().unwrap();
+            }
         }
     }
 
@@ -122,6 +126,55 @@ fn large_payloads_are_not_written_twice_and_outlive_the_log() {
     assert_eq!(kept.store.health().lost, 0);
     kept.fill(5, 500);
     assert_eq!(kept.readable(500).len(), 65);
+}
+
+#[test]
+fn what_waits_to_be_put_is_read_and_removed_like_everything_else() {
+    // All waits; what is above that waits no longer.
+    for pending_bytes in [1 << 20, 2 << 10] {
+        let mut kept = Kept::with(|options| {
+            options.kept_percent_min = 0;
+            options.pending_bytes = pending_bytes;
+        });
+        kept.fill(40, 500);
+        let waits = kept.store.pending.bytes();
+        assert!(waits > 0 && waits < 5 * pending_bytes, "{waits}");
+        let found = kept.store.get(Seq(40)).unwrap().expect("it is there");
+        assert_eq!(found.payload, vec![40; 500]);
+        assert!(kept.store.pending.is_empty());
+        kept.fill(2, 500);
+        assert!(kept.store.remove_of(b"a", Seq(42)).unwrap());
+        kept.fill(2, 500);
+        assert!(kept.store.remove(Seq(43), false).unwrap().is_some());
+        kept.fill(2, 500);
+        let truncated = kept.store.truncate_front(Seq(46), &mut |_, _| {});
+        assert_eq!(truncated.unwrap(), 43);
+        assert_eq!(kept.readable(500), [46]);
+        kept.fill(30, 500);
+        kept.store.rest().unwrap();
+        kept.fill(30, 500);
+        kept.checkpoint();
+        kept.open_again();
+        assert_eq!(kept.readable(500), (46..=106).collect::<Vec<u64>>());
+        assert_eq!(kept.store.health().lost, 0);
+    }
+}
+
+#[test]
+fn what_nobody_reads_is_not_copied() {
+    let mut kept = Kept::new();
+    kept.fill(60, 500);
+    assert!(kept.store.pending.bytes() < 8 << 10);
+    // But for the first message of each block, of seven.
+    let copied = kept.store.reader.ends_bytes();
+    assert!(copied < 60 * 600 / 5, "{copied}");
+    let hash = kept.store.hasher.as_ref().map(|hasher| hasher.finish());
+    assert!(hash.is_some(), "nor read again to be hashed");
+    kept.checkpoint();
+    for _ in 0..kept.store.blocks.len() {
+        kept.store.scrub().unwrap();
+    }
+    assert_eq!(kept.store.health().damaged_blocks, 0, "hashes are right");
 }
 
 #[test]

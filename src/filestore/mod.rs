@@ -29,6 +29,8 @@ pub mod damage;
 pub mod format;
 pub mod from_log;
 pub mod manifest;
+pub mod pending;
+mod putting;
 pub mod reader;
 mod recent;
 pub mod recovery;
@@ -60,6 +62,7 @@ use crate::wal::{GroupId, Wal};
 use block::{Block, Hasher};
 use checkpoint::{Dirty, Retired, Shared};
 use from_log::FromLog;
+use pending::Pending;
 use reader::{Go, Reader, Source, Walked};
 use recent::Recent;
 
@@ -78,6 +81,9 @@ pub struct Options {
     pub kept_bytes_min: usize,
     /// if so much of the log's last segment, in hundredths, was of this stream.
     pub kept_percent_min: u64,
+    /// Of these messages so much is left waiting to be put into a block, so that whoever reads
+    /// soon finds it in memory.
+    pub pending_bytes: usize,
     /// Where damaged files are copied to.
     pub quarantine: PathBuf,
 }
@@ -92,6 +98,7 @@ impl Options {
             inline_bytes_max: 64 << 10,
             kept_bytes_min: 512,
             kept_percent_min: 50,
+            pending_bytes: 1 << 20,
             quarantine,
         }
     }
@@ -129,6 +136,8 @@ pub struct FileStore {
     subjects: Subjects,
     /// Ascending; the last one is appended to unless it is sealed.
     blocks: VecDeque<Block>,
+    /// Behind the last block.
+    pending: Pending,
     /// The end of the last block that is not in its file yet.
     buffer: Vec<u8>,
     /// Of what the last block's file holds; none if that was not all written from here.
@@ -172,6 +181,8 @@ struct Cursor {
     offset: u64,
 }
 
+/// So many times of [`Options::pending_bytes`] may wait, with all that their entries hold.
+const PENDING_TIMES_MAX: usize = 4;
 /// Block files that stay open at once.
 const OPEN_FILES_MAX: usize = 64;
 
@@ -255,6 +266,7 @@ impl FileStore {
         seq: Seq,
         found: &mut dyn FnMut(MessageRef<'_>, usize),
     ) -> Result<(), Error> {
+        self.put_all()?;
         for _ in 0..2 {
             let Some(at) = self.block_of(seq) else { break };
             self.look_through(at)?;
@@ -367,33 +379,32 @@ impl MsgStore for FileStore {
                 cause: Box::new(cause),
             });
         };
-        let block_bytes = self.options.block_bytes;
-        let takes = |block: &Block| block.takes(message.seq, len, block_bytes);
-        if !self.blocks.back().is_some_and(takes) {
-            self.seal()?;
-            self.blocks.push_back(Block {
-                is_to_stitch: self.log.as_ref().is_some_and(FromLog::is_useful),
-                ..Block::new(message.seq)
-            });
-            self.hasher = Some(Box::default());
-            self.buffer
-                .extend_from_slice(&format::block_header(message.seq));
+        let place = self.log.as_mut().and_then(|log| log.place(payload));
+        match place {
+            Some((entry, from, place)) => self.pending.push(entry, from, message, place),
+            None => {
+                self.put_all()?;
+                self.put(message, len, None)?;
+            }
         }
-        if self.buffer.capacity() == 0 {
-            self.buffer.reserve_exact(4096.max(len));
-        }
-        format::put_record(&mut self.buffer, message, len);
-        if let Some(block) = self.blocks.back_mut() {
-            block.appended(message.seq, message.time, len, size);
-        }
-        self.leave_in_log(payload);
         self.recent.note(message.seq, len, size);
         self.ledger.append(message.seq, message.time, size);
         self.subjects.append(subject, message.seq);
-        if self.buffer.len() >= self.options.buffer_bytes {
-            self.flush()?;
+        if self.pending.held() >= PENDING_TIMES_MAX * self.options.pending_bytes {
+            self.put_some()?;
         }
-        Ok(())
+        self.flush_if_full()
+    }
+
+    fn is_behind(&self) -> bool {
+        self.pending.bytes() >= self.options.pending_bytes
+    }
+
+    fn catch_up(&mut self) -> Result<(), Error> {
+        match self.is_behind() {
+            true => self.put_some(),
+            false => Ok(()),
+        }
     }
 
     fn begin_entry(&mut self, index: u64, bytes: &Bytes) -> bool {
@@ -434,6 +445,7 @@ impl MsgStore for FileStore {
         if !self.ledger.contains(seq) {
             return Ok(false);
         }
+        self.put_all()?;
         let sizes = self.recent.get(seq).filter(|_| !self.lost.contains(seq.0));
         let (Some(sizes), Some(at)) = (sizes, self.block_of(seq)) else {
             return Ok(self.remove(seq, false)?.is_some());
@@ -452,6 +464,7 @@ impl MsgStore for FileStore {
         if first <= self.ledger.state.first_seq {
             return Ok(0);
         }
+        self.put_all()?;
         let (mut messages, mut bytes) = (0, 0);
         let mut at = 0;
         while at < self.blocks.len() && self.blocks[at].facts.base < first {
@@ -531,6 +544,7 @@ impl MsgStore for FileStore {
     }
 
     fn first_since(&mut self, time: Timestamp) -> Result<Option<Seq>, Error> {
+        self.put_all()?;
         let mut from = Seq(1);
         let later = |block: &&Block| block.facts.live > 0 && block.facts.time_max >= time;
         loop {
@@ -611,7 +625,9 @@ impl MsgStore for FileStore {
     }
 
     fn rest(&mut self) -> Result<(), Error> {
+        self.put_all()?;
         self.flush()?;
+        self.pending = Pending::default();
         self.buffer.shrink_to(0);
         self.hasher = None;
         self.reader.rest();

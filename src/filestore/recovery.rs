@@ -24,6 +24,7 @@ use std::sync::Arc;
 use super::block::{self, Block};
 use super::checkpoint::{Progress, Retired, Shared};
 use super::manifest::{self, BYTES_MAX, Manifest};
+use super::pending::Pending;
 use super::reader::Reader;
 use super::recent::Recent;
 use super::{FileStore, Health, Options, disk, stitched};
@@ -88,6 +89,7 @@ impl Opening {
             hasher: None,
             holds_blocks: false,
             log: None,
+            pending: Pending::default(),
             reader: Reader::default(),
             recent: Recent::default(),
             cursor: super::Cursor::default(),

@@ -86,6 +86,7 @@ impl FileStore {
         from: Seq,
         each: &mut dyn FnMut(MessageRef<'_>) -> ControlFlow<()>,
     ) -> Result<(), Error> {
+        self.put_all()?;
         let mut next = from.max(self.ledger.state.first_seq);
         let mut tries = 0;
         loop {
@@ -239,6 +240,7 @@ impl Records for FileStore {
     }
 
     fn backward(&mut self, up_to: Seq, each: &mut Each<'_>) -> Result<(), Error> {
+        self.put_all()?;
         let mut behind = up_to.min(self.ledger.state.last_seq).next();
         let mut stretch = 1;
         let mut tries = 0;

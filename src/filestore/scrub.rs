@@ -64,6 +64,7 @@ impl FileStore {
     /// # Errors
     /// When the disk refuses.
     pub(super) fn next_scrub(&mut self) -> Result<Option<Box<dyn Check>>, Error> {
+        self.put_all()?;
         self.flush()?;
         let from = self.scrubbed;
         let behind = |block: &Block| block.facts.base <= from;

@@ -241,12 +241,34 @@ impl Stitched {
     /// # Errors
     /// When the disk refuses; the piece is not there then.
     pub fn append(&self, start: u64, bytes: &[u8], extents: &[Extent]) -> Result<(), Error> {
+        let mut here = Vec::new();
+        let mut from = 0;
+        for extent in extents {
+            let extent_at = (extent.at - start) as usize;
+            here.extend_from_slice(&bytes[from..extent_at]);
+            from = extent_at + extent.len as usize;
+        }
+        here.extend_from_slice(&bytes[from..]);
+        self.append_here(start, bytes.len() as u64, &here, extents)
+    }
+
+    /// As [`Stitched::append`], of `len` bytes; `here` is what of them stands nowhere else.
+    ///
+    /// # Errors
+    /// When the disk refuses; the piece is not there then.
+    pub fn append_here(
+        &self,
+        start: u64,
+        len: u64,
+        here: &[u8],
+        extents: &[Extent],
+    ) -> Result<(), Error> {
         let mut state = self.state.lock();
         if state.has_rest {
             self.file.set_len(state.end)?;
             state.has_rest = false;
         }
-        let (content, piece) = encode(state.end, start, bytes, extents);
+        let (content, piece) = encode(state.end, start, len, here, extents);
         state.has_rest = true;
         self.file.write_at(state.end, &content)?;
         state.has_rest = false;
@@ -456,7 +478,7 @@ impl State {
 }
 
 /// A piece as bytes, and what is known of it when it is written at `at`.
-fn encode(at: u64, start: u64, bytes: &[u8], extents: &[Extent]) -> (Vec<u8>, Piece) {
+fn encode(at: u64, start: u64, len: u64, here: &[u8], extents: &[Extent]) -> (Vec<u8>, Piece) {
     let mut out = vec![0; HEAD];
     put_number(&mut out, extents.len() as u64);
     let mut done = start;
@@ -471,16 +493,10 @@ fn encode(at: u64, start: u64, bytes: &[u8], extents: &[Extent]) -> (Vec<u8>, Pi
         }
         done = extent.at + u64::from(extent.len);
     }
-    let mut from = 0;
-    for extent in extents {
-        let extent_at = (extent.at - start) as usize;
-        out.extend_from_slice(&bytes[from..extent_at]);
-        from = extent_at + extent.len as usize;
-    }
-    out.extend_from_slice(&bytes[from..]);
+    out.extend_from_slice(here);
     let piece = Piece {
         start,
-        len: bytes.len() as u64,
+        len,
         body_at: at + HEAD as u64,
         body_len: (out.len() - HEAD) as u32,
         crc: crc32c::crc32c(&out[HEAD..]),
@@ -488,7 +504,7 @@ fn encode(at: u64, start: u64, bytes: &[u8], extents: &[Extent]) -> (Vec<u8>, Pi
     out[..4].copy_from_slice(MAGIC);
     out[4..8].copy_from_slice(&piece.body_len.to_le_bytes());
     out[8..16].copy_from_slice(&start.to_le_bytes());
-    out[16..20].copy_from_slice(&(bytes.len() as u32).to_le_bytes());
+    out[16..20].copy_from_slice(&(len as u32).to_le_bytes());
     out[20..24].copy_from_slice(&piece.crc.to_le_bytes());
     let crc = crc32c::crc32c(&out[..24]);
     out[24..HEAD].copy_from_slice(&crc.to_le_bytes());

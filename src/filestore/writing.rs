@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use super::checkpoint::Dirty;
-use super::stitched::{self, Extent};
+use super::stitched;
 use super::{FileStore, OPEN_FILES_MAX, disk, manifest};
 use crate::store::error::Error;
 use crate::vfs::{self, File};
@@ -83,6 +83,20 @@ impl FileStore {
         if bytes.is_empty() {
             return Ok(());
         }
+        let file = self.file_to_write(at)?;
+        let block = &self.blocks[at];
+        let start = block.facts.len - bytes.len() as u64;
+        let written = match &block.stitched {
+            Some(stitched) => stitched.append(start, bytes, &block.extents),
+            None => file.write_at(start, bytes),
+        };
+        written.map_err(disk("write a block"))?;
+        self.note_dirty(&file);
+        Ok(())
+    }
+
+    /// The file of a block, opened, in a directory that tells what it is.
+    pub(super) fn file_to_write(&mut self, at: usize) -> Result<Arc<dyn File>, Error> {
         self.make_directory()?;
         if !self.has_manifest {
             // Tells at the next start that blocks without a checkpoint are no riddle: the
@@ -95,47 +109,15 @@ impl FileStore {
             written.map_err(disk("write the first manifest"))?;
             self.has_manifest = true;
         }
-        let file = self.file(at)?;
-        let block = &self.blocks[at];
-        let start = block.facts.len - bytes.len() as u64;
-        let written = match &block.stitched {
-            Some(stitched) => stitched.append(start, bytes, &block.extents),
-            None => file.write_at(start, bytes),
-        };
-        written.map_err(disk("write a block"))?;
-        self.note_dirty(&file);
-        Ok(())
+        self.file(at)
     }
 
-    /// Does not write the payload that was appended last, if the log has it for good.
-    pub(super) fn leave_in_log(&mut self, payload: &[u8]) {
-        let place = self.log.as_mut().and_then(|log| log.place(payload));
-        let Some((segment, offset)) = place else {
-            return;
-        };
-        // Whoever writes the block says what is wrong.
-        if self.make_directory().is_err() {
-            return;
+    /// Writes what was appended to its file, if that is much.
+    pub(super) fn flush_if_full(&mut self) -> Result<(), Error> {
+        match self.buffer.len() >= self.options.buffer_bytes {
+            true => self.flush(),
+            false => Ok(()),
         }
-        let (Some(log), Some(block)) = (&mut self.log, self.blocks.back_mut()) else {
-            return;
-        };
-        if !block.is_to_stitch && block.stitched.is_none() {
-            return;
-        }
-        if !block.links.contains(&segment) {
-            let name = stitched::link_name(&block.name(), segment);
-            if !log.keep(segment, &self.dir.join(name)) {
-                return;
-            }
-            block.links.push(segment);
-        }
-        block.extents.push(Extent {
-            at: block.facts.len - payload.len() as u64,
-            len: payload.len() as u32,
-            segment,
-            offset,
-        });
     }
 
     /// The end of a block that is not in its file yet.

@@ -365,6 +365,11 @@ impl Replica {
                 }
                 () = handle.mailbox.arrived(patience) => {}
                 () = timer.until(deadline) => is_used = false,
+                // After whatever else is ready on this thread, too.
+                () = tokio::task::yield_now(), if self.group.is_behind() => {
+                    self.group.catch_up();
+                    continue;
+                }
             }
             self.group.before_work();
             handle.mailbox.drain(&mut events);

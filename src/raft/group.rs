@@ -254,6 +254,19 @@ impl<M: StateMachine> Group<M> {
         matches!(self.inner.desk.lock().power, Power::Awake)
     }
 
+    /// Whether the machine has work left that nobody waited for.
+    pub fn is_behind(&self) -> bool {
+        self.inner.replica.lock().machine.is_behind()
+    }
+
+    /// Lets the machine do some of that work.
+    pub fn catch_up(&self) {
+        let caught_up = self.inner.replica.lock().machine.catch_up();
+        if let Err(err) = caught_up {
+            self.inner.give_up(err);
+        }
+    }
+
     /// Up to where the machine stands.
     pub fn position(&self) -> Position {
         self.inner.replica.lock().position.clone()

@@ -113,6 +113,17 @@ pub trait MsgStore: Send {
         false
     }
 
+    /// There is something left to do of what was appended.
+    fn is_behind(&self) -> bool {
+        false
+    }
+
+    /// Does a little of it. Whoever appends does not wait for that; it is done in any case
+    /// before it shows.
+    fn catch_up(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Gives out sequences up to `last` with nothing stored. `last` MUST be above `last_seq`.
     fn skip_to(&mut self, last: Seq, time: Timestamp) -> Result<(), Error>;
 

@@ -402,6 +402,15 @@ impl StateMachine for Machine {
         self.store.begin_entry(index, bytes)
     }
 
+    fn is_behind(&self) -> bool {
+        self.store.is_behind()
+    }
+
+    fn catch_up(&mut self) -> Result<(), MachineError> {
+        let caught_up = self.store.catch_up();
+        caught_up.map_err(|cause| disk("store a stream's messages", cause))
+    }
+
     fn apply(&mut self, now: Timestamp, command: Command) -> Result<Outcome, MachineError> {
         self.now = self.now.max(now);
         let answer = self

@@ -92,6 +92,7 @@ impl World {
                     inline_bytes_max: 100,
                     kept_bytes_min: 24,
                     kept_percent_min: 0,
+                    pending_bytes: 2 << 10,
                     quarantine: directory.join("quarantine"),
                 },
             },
