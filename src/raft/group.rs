@@ -254,12 +254,13 @@ impl<M: StateMachine> Group<M> {
         matches!(self.inner.desk.lock().power, Power::Awake)
     }
 
-    /// Whether the machine has work left that nobody waited for.
+    /// Whether the machine has work left that nobody waited for. One that failed does none.
     pub fn is_behind(&self) -> bool {
-        self.inner.replica.lock().machine.is_behind()
+        let replica = self.inner.replica.lock();
+        replica.failure.is_none() && replica.machine.is_behind()
     }
 
-    /// Lets the machine do some of that work.
+    /// Lets the machine do some of that work. If it cannot, the group stops.
     pub fn catch_up(&self) {
         let caught_up = self.inner.replica.lock().machine.catch_up();
         if let Err(err) = caught_up {

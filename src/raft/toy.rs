@@ -45,6 +45,8 @@ pub enum Command {
 pub struct Toy {
     /// What it knows.
     pub state: State,
+    /// It has work left, and cannot do it.
+    pub is_behind: bool,
     disk: ToyDisk,
 }
 
@@ -57,7 +59,12 @@ impl Toy {
             None => (State::default(), None),
         };
         let disk = disk.clone();
-        (Toy { state, disk }, position)
+        let toy = Toy {
+            state,
+            is_behind: false,
+            disk,
+        };
+        (toy, position)
     }
 }
 
@@ -89,6 +96,14 @@ impl StateMachine for Toy {
             });
         }
         Ok(commands)
+    }
+
+    fn is_behind(&self) -> bool {
+        self.is_behind
+    }
+
+    fn catch_up(&mut self) -> Result<(), MachineError> {
+        Err(broken("catch up"))
     }
 
     fn apply(&mut self, now: Timestamp, command: Command) -> Result<u64, MachineError> {

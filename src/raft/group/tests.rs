@@ -117,6 +117,24 @@ async fn a_machine_that_fails_stops_its_group() {
 }
 
 #[tokio::test]
+async fn a_machine_that_cannot_catch_up_stops_and_is_asked_no_more() {
+    let group = in_memory(&ToyDisk::default());
+    let before = group.propose(at(0), vec![Command::Add(1)]).await;
+    assert_eq!((before, group.is_behind()), (Ok(vec![1]), false));
+    group.with(|toy| toy.is_behind = true);
+    assert!(group.is_behind());
+    group.catch_up();
+    assert!(
+        !group.is_behind(),
+        "whoever waits for that would turn round for ever"
+    );
+    let failure = group.failure().expect("a reason");
+    assert!(failure.cause.to_string().contains("catch up"), "{failure}");
+    let after = group.propose(at(0), vec![Command::Add(1)]).await;
+    assert_eq!(after, Err(ProposeError::Stopped));
+}
+
+#[tokio::test]
 async fn a_stopped_group_refuses() {
     let group = in_memory(&ToyDisk::default());
     group
