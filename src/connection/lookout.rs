@@ -5,7 +5,7 @@
 //! do little else. A thread that has just read something may therefore look at its sockets for
 //! a moment longer. That helps where a client waits for what it gets before it sends more, and
 //! is a waste where messages come when they come; which of the two it is shows in trying only
-//! ([`Judge`]). Figures: `docs/notes/2026-11-22-lookout.md`.
+//! (`Judge`). Figures: `docs/notes/2026-11-22-lookout.md`.
 //!
 //! Invariants: one thread of a process watches at a time, and none where there is one core; no
 //! watch lasts longer than `WATCH_MAX`, none begins without a read since the last; who else

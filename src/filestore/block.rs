@@ -2,7 +2,7 @@
 //!
 //! Separate because appending, reading, compaction and checkpoints all look at blocks.
 //!
-//! A block is sealed at the same record on every replica: [`Block::takes`] asks only what
+//! A block is sealed at the same record on every replica: [`Facts::takes`] asks only what
 //! was ever appended, never what is left of it. While it is being appended to, its last
 //! bytes are in the store's buffer.
 //!
