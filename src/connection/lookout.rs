@@ -1,7 +1,7 @@
 //! Looking for more before going to sleep, where that lets work come sooner.
 //!
-//! Who wakes a thread on an idle core pays for it, and the thread runs only some time later:
-//! 5 to 40 us together, by machine. A request and its reply pass four threads that sleep, and
+//! Who wakes a thread on an idle core pays for it, and the thread runs only 5 to 40 us later,
+//! by machine. A request and its reply pass four threads that sleep, and
 //! do little else. A thread that has just read something may therefore look at its sockets for
 //! a moment longer. That helps where a client waits for what it gets before it sends more, and
 //! is a waste where messages come when they come; which of the two it is shows in trying only
@@ -27,6 +27,8 @@ const WATCH_MAX: Duration = Duration::from_micros(60);
 const GAP_MAX: Duration = Duration::from_micros(200);
 /// So many turns of work are judged together.
 const ROUND: u32 = 32;
+/// Who has not worked for so long does not keep the turn.
+const IDLE_MIN: Duration = Duration::from_millis(100);
 /// Rounds of a trial. Watching moves other threads to other cores, which takes a while.
 const TRIAL_ROUNDS: u32 = 16;
 /// Rounds after which what it is like without watching is looked at again.
@@ -148,21 +150,24 @@ impl Lookout {
             if self.judge.has_rested() && self.turn.take() {
                 self.has_turn = true;
                 self.judge.begin();
-            } else if self.has_turn && !self.judge.is_watching {
-                self.has_turn = false;
-                self.turn.give_back();
+            } else if !self.judge.is_watching {
+                self.give_back();
             }
             self.since = self.has_turn.then_some(now);
         }
         self.since.is_some_and(|since| now.since(since) < WATCH_MAX)
     }
+
+    fn give_back(&mut self) {
+        if std::mem::take(&mut self.has_turn) {
+            self.turn.give_back();
+        }
+    }
 }
 
 impl Drop for Lookout {
     fn drop(&mut self) {
-        if self.has_turn {
-            self.turn.give_back();
-        }
+        self.give_back();
     }
 }
 
@@ -188,6 +193,20 @@ pub fn before_sleep() {
         {
             tasks::give_way();
             lookout.resident.wake_by_ref();
+        }
+    });
+}
+
+/// To be called now and then: a thread whose clients have gone leaves the turn to others.
+pub fn rest(now: Monotonic) {
+    LOOKOUT.with_borrow_mut(|lookout| {
+        if let Some(lookout) = lookout
+            && lookout.has_turn
+            && now.since(lookout.judge.last) >= IDLE_MIN
+        {
+            lookout.judge.rest(0);
+            lookout.since = None;
+            lookout.give_back();
         }
     });
 }
@@ -237,6 +256,12 @@ mod tests {
         watching: u64,
     }
 
+    /// Requests of a client that waits for each answer.
+    const ANSWERS: Load = Load {
+        asleep: 90,
+        watching: 35,
+    };
+
     /// Plays so many turns; of how many it watched for the next.
     fn play(judge: &mut Judge, now: &mut u64, load: &Load, turns: u32) -> u32 {
         let mut watched = 0;
@@ -259,12 +284,8 @@ mod tests {
     #[test]
     fn who_answers_sooner_is_watched_for() {
         let (mut judge, mut now) = (Judge::default(), 0);
-        let load = Load {
-            asleep: 90,
-            watching: 35,
-        };
         let turns = 4 * ROUND * ROUNDS_MAX;
-        let watched = play(&mut judge, &mut now, &load, turns);
+        let watched = play(&mut judge, &mut now, &ANSWERS, turns);
         assert!(watched > turns * 9 / 10, "{watched} of {turns}");
         assert!(watched < turns, "nor is the comparison forgotten");
     }
@@ -298,15 +319,11 @@ mod tests {
     #[test]
     fn a_load_that_changes_is_noticed_both_ways() {
         let (mut judge, mut now) = (Judge::default(), 0);
-        let answers = Load {
-            asleep: 90,
-            watching: 35,
-        };
         let comes = Load {
             asleep: 100,
             watching: 100,
         };
-        play(&mut judge, &mut now, &answers, 2000);
+        play(&mut judge, &mut now, &ANSWERS, 2000);
         assert!(judge.is_watching);
         play(&mut judge, &mut now, &comes, ROUND * 2);
         assert!(!judge.is_watching);
@@ -314,7 +331,7 @@ mod tests {
         play(
             &mut judge,
             &mut now,
-            &answers,
+            &ANSWERS,
             ROUND * (REST_MAX + TRIAL_ROUNDS),
         );
         assert!(judge.is_watching);
@@ -357,6 +374,15 @@ mod tests {
             assert!(!woken(), "without another read it sleeps");
             work();
             assert!(woken());
+            rest(clock::monotonic());
+            assert!(!turn.take(), "it has just worked");
+            rest(clock::monotonic().plus(IDLE_MIN));
+            assert!(turn.take(), "its clients have gone");
+            work();
+            assert!(!woken());
+            turn.give_back();
+            (0..ROUND * REST_MIN).for_each(|_| work());
+            assert!(woken() && !turn.take(), "and come again");
         }
         assert!(turn.take(), "given back by the one who left");
         note_read(1);

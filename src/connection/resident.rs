@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{due, lookout, pool};
+use crate::clock;
 
 /// How often unused memory is given back.
 const REST_EVERY: Duration = Duration::from_secs(1);
@@ -28,5 +29,6 @@ async fn rest() {
     loop {
         tokio::time::sleep(REST_EVERY).await;
         pool::rest();
+        lookout::rest(clock::monotonic());
     }
 }
