@@ -1,8 +1,8 @@
 //! Messages that count already and are in no block yet.
 //!
 //! Separate because publishers wait for the figures, not for the block: a large message that
-//! the log has is copied when there is nothing more urgent to do, or when somebody wants to
-//! look into blocks. Its payload stays a slice of its entry until then.
+//! the log has is put into one when there is nothing more urgent to do, or when somebody wants
+//! to look into blocks. Its payload stays a slice of its entry until then.
 //!
 //! Invariant: what waits is behind all that is in blocks, in order. Absent: blocks.
 

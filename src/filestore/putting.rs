@@ -106,7 +106,6 @@ impl FileStore {
             return Ok(false);
         };
         let is_stitched = self.blocks[at].is_to_stitch || self.blocks[at].stitched.is_some();
-        // Most of what is asked next: whether this block takes another one.
         let first = pending.first().map(|(message, _)| message);
         let fits = first.is_some_and(|message| {
             let len = format::record_len(message).unwrap_or_default();
