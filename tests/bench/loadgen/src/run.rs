@@ -190,11 +190,12 @@ pub fn timed(a: &Args, t: &Target, ctl: &Ctl, per_recv: bool) -> Value {
     let warm = Duration::from_secs_f64(a.f64("warm", 1.0));
     let secs = Duration::from_secs_f64(a.f64("secs", 5.0));
     std::thread::sleep(warm);
-    ctl.measuring.store(true, SeqCst);
+    // A snapshot takes milliseconds of a core: latency is counted between the two, not during.
     let (s0, r0, a0) = (ctl.sent(), ctl.recv(), Snap::take(&t.pids));
+    ctl.measuring.store(true, SeqCst);
     std::thread::sleep(secs);
-    let (s1, r1, a1) = (ctl.sent(), ctl.recv(), Snap::take(&t.pids));
     ctl.measuring.store(false, SeqCst);
+    let (s1, r1, a1) = (ctl.sent(), ctl.recv(), Snap::take(&t.pids));
     let (sent, recv) = (s1 - s0, r1 - r0);
     let units = if per_recv { recv } else { sent };
     // System calls are counted in a window of their own: tracing makes each one dearer.
