@@ -64,6 +64,7 @@ fn split<'a>(line: &'a [u8], args: &mut [&'a [u8]; ARGS_MAX]) -> Option<usize> {
 }
 
 /// A decimal number of 1 to 9 digits, as sizes are written.
+#[inline]
 pub fn size(digits: &[u8]) -> Option<usize> {
     if digits.is_empty() || digits.len() > 9 {
         return None;

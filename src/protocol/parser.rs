@@ -103,7 +103,16 @@ fn verb(buf: &[u8]) -> Result<Option<(Verb, usize)>, ParseError> {
 ///
 /// # Errors
 /// [`ParseError`] when the connection has to be closed.
+#[inline]
 pub fn parse<'a>(buf: &'a [u8], limits: &Limits) -> Result<Step<'a>, ParseError> {
+    match usual::publish(buf, limits) {
+        Some((publish, len)) => Ok(Step::Op(Op::Publish(publish), len)),
+        None => parse_any(buf, limits),
+    }
+}
+
+#[inline(never)]
+fn parse_any<'a>(buf: &'a [u8], limits: &Limits) -> Result<Step<'a>, ParseError> {
     let Some((verb, verb_len)) = verb(buf)? else {
         return Ok(Step::Incomplete(buf.len() + 1));
     };
@@ -189,6 +198,8 @@ fn body<'a>(
     };
     Ok(Step::Op(Op::Publish(publish), end + 2))
 }
+
+mod usual;
 
 #[cfg(test)]
 mod tests;

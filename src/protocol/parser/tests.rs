@@ -116,7 +116,51 @@ fn stream() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(op, 0..8).prop_map(|ops| ops.concat())
 }
 
+/// What is nearly a usual publication, and limits of about its size.
+fn nearly_usual() -> impl Strategy<Value = (Vec<u8>, Limits)> {
+    let limits = (4usize..16, 4usize..10).prop_map(|(line, payload)| Limits {
+        control_line_max: line,
+        payload_max: payload,
+        headers: true,
+    });
+    let end =
+        prop_oneof![4 => Just("\r\n"), 1 => Just("\n"), 1 => Just("\r\r\n"), 1 => Just(" \r\n")];
+    let body = ("[x\r\n]{0,10}", prop_oneof![4 => Just(0), 1 => Just(1)]);
+    (
+        "PUB [a-c.\t\r]{1,4} {1,2}([a-c]{1,4} {1,2})?",
+        end,
+        body,
+        limits,
+    )
+        .prop_map(|(args, end, (body, more), limits)| {
+            let len = body.len() + more;
+            (format!("{args}{len}{end}{body}\r\n").into_bytes(), limits)
+        })
+}
+
+#[test]
+fn a_usual_publication_is_read_in_one_pass() {
+    let check = |text: &str, reply: &str| {
+        let (publish, len) = usual::publish(text.as_bytes(), &Limits::default()).expect(text);
+        assert_eq!((len, publish.body), (text.len(), &b"hi"[..]));
+        assert_eq!(
+            (publish.subject, publish.reply),
+            (&b"a.b"[..], reply.as_bytes())
+        );
+    };
+    check("PUB a.b 2\r\nhi\r\n", "");
+    check("PUB a.b r.1 2\r\nhi\r\n", "r.1");
+}
+
 proptest! {
+    #[test]
+    fn one_pass_says_the_same((bytes, limits) in nearly_usual()) {
+        if let Some((publish, len)) = usual::publish(&bytes, &limits) {
+            let op = Step::Op(Op::Publish(publish), len);
+            prop_assert_eq!(parse_any(&bytes, &limits), Ok(op));
+        }
+    }
+
     #[test]
     fn splitting_changes_nothing(stream in stream(), cuts in prop::collection::vec(0usize..400, 0..6)) {
         let whole = parse_all(&stream).expect("valid");
