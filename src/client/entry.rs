@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -166,15 +167,19 @@ impl Client {
     pub fn answered(&self, now: Timestamp) {
         self.touch(now);
         if self.round_trip.load(Ordering::Relaxed) == 0 {
-            let nanos = u64::try_from(now.since(self.start).as_nanos()).unwrap_or(u64::MAX);
-            self.round_trip.store(nanos.max(1), Ordering::Relaxed);
+            self.keep_round_trip(now.since(self.start));
         }
     }
 
     /// Remembers a measured round trip.
     pub fn set_round_trip(&self, from: Monotonic, to: Monotonic) {
-        let nanos = u64::try_from(to.since(from).as_nanos()).unwrap_or(u64::MAX);
+        self.keep_round_trip(to.since(from));
+    }
+
+    fn keep_round_trip(&self, round_trip: Duration) {
+        let nanos = u64::try_from(round_trip.as_nanos()).unwrap_or(u64::MAX);
         self.round_trip.store(nanos.max(1), Ordering::Relaxed);
+        self.link.note_round_trip(round_trip);
     }
 
     /// The label of log lines: `ip:port - cid:N - "v1.2:go:name" - "account/user:u"`.

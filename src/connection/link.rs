@@ -27,6 +27,7 @@ use super::outbound::Queue;
 use super::pending::PendingTotal;
 use super::pool;
 use super::room;
+use super::send_buffer::SendBuffer;
 use crate::clock::{self, Monotonic};
 use crate::net::{OwnedWire, Writer};
 
@@ -108,6 +109,7 @@ struct Inner {
     /// What this link has added to the server's total.
     counted: usize,
     late: Window,
+    send_buffer: SendBuffer,
     written_total: u64,
     msgs: u64,
     bytes: u64,
@@ -172,6 +174,7 @@ impl Link {
                 nudged: false,
                 counted: 0,
                 late: Window::default(),
+                send_buffer: SendBuffer::default(),
                 written_total: 0,
                 msgs: 0,
                 bytes: 0,
@@ -363,8 +366,16 @@ impl Link {
         self.block(&mut inner);
     }
 
+    /// The peer has answered within `round_trip`.
+    pub fn note_round_trip(&self, round_trip: Duration) {
+        self.inner.lock().send_buffer.note_round_trip(round_trip);
+    }
+
     fn block(&self, inner: &mut Inner) {
         inner.blocked = true;
+        if let Some(Writer::Tcp(half)) = inner.writer.as_deref() {
+            inner.send_buffer.bound(half.as_ref());
+        }
         inner.queue.settle();
         inner.queue.shrink();
         inner.begin_window();

@@ -21,3 +21,4 @@ pub mod pool;
 pub mod registry;
 pub mod resident;
 pub mod room;
+pub mod send_buffer;

@@ -408,6 +408,39 @@ fn a_peer_that_does_not_read_is_late() {
 }
 
 /// With `retry` a deadline that passes is forgiven while bytes move.
+/// Fills a link whose peer does not read; returns the system's send buffer before and after,
+/// in bytes.
+fn send_buffer_after(round_trip: Duration) -> (usize, usize) {
+    let rig = rig(SETUP);
+    let size = || {
+        let inner = rig.link.inner.lock();
+        let Some(Writer::Tcp(half)) = inner.writer.as_deref() else {
+            panic!("a socket");
+        };
+        let socket: &tokio::net::TcpStream = half.as_ref();
+        rustix::net::sockopt::socket_send_buffer_size(socket).expect("a size")
+    };
+    rig.link.note_round_trip(round_trip);
+    let before = size();
+    fill(&rig.link);
+    (before, size())
+}
+
+#[test]
+fn little_is_held_for_a_near_peer() {
+    let (_, after) = send_buffer_after(Duration::from_micros(300));
+    assert_eq!(after, 512 * 1024);
+}
+
+#[test]
+fn what_a_far_peer_needs_is_left_to_the_system() {
+    let (before, after) = send_buffer_after(Duration::from_millis(40));
+    assert!(
+        after >= before && after != 512 * 1024,
+        "{before} to {after}"
+    );
+}
+
 #[test]
 fn moving_bytes_extend_a_deadline() {
     let rig = rig(SETUP);
