@@ -63,6 +63,8 @@ static void publish_delivery(void) {
        "%d bytes came", natsMsg_GetDataLength(msg));
     status_is("one_byte_more_is_the_librarys_error", natsConnection_Publish(nc, "c.pub", big, length + 1), NATS_MAX_PAYLOAD);
     free(big);
+    // libnats 3.4 frees a subscription under the thread that is reading a message for it.
+    next(here), next(here);
 }
 
 static void publish_headers(void) {
