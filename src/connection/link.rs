@@ -27,7 +27,7 @@ use super::outbound::Queue;
 use super::pending::PendingTotal;
 use super::pool;
 use super::room;
-use super::send_buffer::SendBuffer;
+use super::send_buffer::{self, SendBuffer};
 use crate::clock::{self, Monotonic};
 use crate::net::{OwnedWire, Writer};
 
@@ -346,10 +346,15 @@ impl Link {
             if let Err(error) = result {
                 inner.flushing = false;
                 inner.put_back(taken);
-                if error.kind() == ErrorKind::WouldBlock {
-                    self.block(&mut inner);
-                } else {
+                if error.kind() != ErrorKind::WouldBlock {
                     self.close_locked(&mut inner, CloseReason::WriteError);
+                    return;
+                }
+                self.block(&mut inner);
+                let is_to_be_bound = inner.send_buffer.fell_behind();
+                drop(inner);
+                if is_to_be_bound {
+                    send_buffer::bound(half.as_ref());
                 }
                 return;
             }
@@ -373,9 +378,6 @@ impl Link {
 
     fn block(&self, inner: &mut Inner) {
         inner.blocked = true;
-        if let Some(Writer::Tcp(half)) = inner.writer.as_deref() {
-            inner.send_buffer.bound(half.as_ref());
-        }
         inner.queue.settle();
         inner.queue.shrink();
         inner.begin_window();

@@ -5,7 +5,7 @@
 //! and both sides work at the speed of memory. Less is enough where the way is short. Where it
 //! is long the system has to hold what is under way, and is left alone.
 //!
-//! Invariant: a link whose peer has never answered within [`NEAR`] keeps the system's choice.
+//! Invariant: a link whose peer has never answered within 4 ms keeps the system's choice.
 //! Absent: links that only their owner writes to (TLS).
 
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 /// A peer that answers within this time is near.
 const NEAR: Duration = Duration::from_millis(4);
 /// What is asked for; Linux makes it twice as much. Half a mebibyte under way is 128 MB/s at
-/// [`NEAR`], a gigabyte a second at half a millisecond.
+/// `NEAR`, a gigabyte a second at half a millisecond.
 const BYTES: usize = 256 * 1024;
 
 /// The send buffer of one link.
@@ -39,12 +39,18 @@ impl SendBuffer {
         }
     }
 
-    /// The peer has fallen behind.
-    pub fn bound(&mut self, socket: &TcpStream) {
-        if *self == SendBuffer::Near {
+    /// The peer has fallen behind; whether its buffer is to be [`bound`] now.
+    pub fn fell_behind(&mut self) -> bool {
+        let is_near = *self == SendBuffer::Near;
+        if is_near {
             *self = SendBuffer::Bounded;
-            // A system that refuses keeps its own choice.
-            let _ = set_socket_send_buffer_size(socket, BYTES);
         }
+        is_near
     }
+}
+
+/// Bounds the send buffer of a socket.
+pub fn bound(socket: &TcpStream) {
+    // A system that refuses keeps its own choice.
+    let _ = set_socket_send_buffer_size(socket, BYTES);
 }

@@ -9,9 +9,9 @@
 //! Invariant: says nothing but what [`parse`](super::parse) would without it, and nothing at
 //! all about what is unusual.
 
-use super::super::args;
-use super::super::limits::Limits;
-use super::super::op::Publish;
+use crate::protocol::args;
+use crate::protocol::limits::Limits;
+use crate::protocol::op::Publish;
 
 const VERB: &[u8] = b"PUB ";
 
