@@ -428,8 +428,9 @@ fn send_buffer_after(round_trip: Duration) -> (usize, usize) {
 
 #[test]
 fn little_is_held_for_a_near_peer() {
-    let (_, after) = send_buffer_after(Duration::from_micros(300));
-    assert_eq!(after, 512 * 1024);
+    let (before, after) = send_buffer_after(Duration::from_micros(300));
+    // A system may allow less than we ask for.
+    assert!(after < before && after <= 512 * 1024, "{before} to {after}");
 }
 
 #[test]
