@@ -74,18 +74,19 @@ fn publisher(mut conns: Vec<Conn>, p: PubSpec, ctl: Arc<Ctl>, id: usize) {
         0.0
     });
     let mut due = now_ns();
-    // When the last sleep ended. What fell due while a write took so long counts from then; what
-    // fell due while we overslept counts from here, the first message and all that follow it.
-    let mut woke = due;
     let mut rounds = 0u64;
     let mut junk = [0u8; 4096];
     while !ctl.stopped() {
+        // What could not go out when it was due counts from then. Only the message that was
+        // slept for counts from waking up: those that fell due meanwhile do not, as a server
+        // that holds the core may be why we woke up late.
+        let mut late = false;
         if p.rate > 0.0 {
             due += per_write.as_nanos() as u64;
             let now = now_ns();
-            if due > now {
+            late = due <= now;
+            if !late {
                 thread::sleep(Duration::from_nanos(due - now));
-                woke = now_ns();
             }
         } else if p.fan > 0 {
             while ctl.sent() * p.fan > ctl.recv() + p.window {
@@ -98,11 +99,7 @@ fn publisher(mut conns: Vec<Conn>, p: PubSpec, ctl: Arc<Ctl>, id: usize) {
         let slot = (rounds as usize) % ring.len();
         let b = &mut ring[slot];
         if p.latency {
-            b.stamp(if p.rate > 0.0 {
-                due.max(woke)
-            } else {
-                now_ns()
-            });
+            b.stamp(if late { due } else { now_ns() });
         }
         let c = &mut conns[at % n];
         if let Err(e) = c.sock.write_all(&b.bytes) {
