@@ -407,7 +407,6 @@ fn a_peer_that_does_not_read_is_late() {
     });
 }
 
-/// With `retry` a deadline that passes is forgiven while bytes move.
 /// Fills a link whose peer does not read; returns the system's send buffer before and after,
 /// in bytes.
 fn send_buffer_after(round_trip: Duration) -> (usize, usize) {
@@ -442,6 +441,7 @@ fn what_a_far_peer_needs_is_left_to_the_system() {
     );
 }
 
+/// With `retry` a deadline that passes is forgiven while bytes move.
 #[test]
 fn moving_bytes_extend_a_deadline() {
     let rig = rig(SETUP);
