@@ -7,6 +7,8 @@
 //! ```text
 //!   one under way:   what comes meanwhile waits, unless it is worth an entry of its own:
 //!                    the more messages there are, the more of them
+//!   many at once:    a quarter of all that are under way or gathered, from 128 on, so that
+//!                    some are written while others are applied and answered
 //!   none under way:  who was just answered is waited for, so that publishers who wait for
 //!                    each answer share entries: for seven eighths of them, as many as are
 //!                    worth an entry, or a millisecond
@@ -28,12 +30,13 @@ use crate::stream::command::Command;
 
 /// Entries under way at once: some are being synced while others are applied and gathered.
 pub const PROPOSALS_MAX: usize = 8;
-/// A smaller entry waits for the one under way. Much larger ones would leave the log, who
-/// applies and who publishes waiting for each other. Where many messages are under way or
-/// gathered, a sixth of all is worth an entry.
+/// A smaller entry waits for the one under way.
 pub const MESSAGES_WORTH_AN_ENTRY: usize = 32;
 /// However many there are, this is worth an entry.
 const MANY_MESSAGES: usize = 128;
+/// Where many messages are under way or gathered, an entry has one of so many parts: with
+/// all of them in one the log, who applies and who publishes would wait for each other.
+const PARTS: usize = 4;
 /// As [`MESSAGES_WORTH_AN_ENTRY`], in bytes.
 const BYTES_WORTH_AN_ENTRY: usize = 256 * 1024;
 /// Commands in one entry.
@@ -107,7 +110,7 @@ impl Batch {
 
     /// How many messages do not wait for an entry under way, when `under_way` are in such.
     fn worth(&self, under_way: usize) -> usize {
-        ((under_way + self.messages) / 6).clamp(MESSAGES_WORTH_AN_ENTRY, MANY_MESSAGES)
+        ((under_way + self.messages) / PARTS).clamp(MESSAGES_WORTH_AN_ENTRY, MANY_MESSAGES)
     }
 
     /// Whether to propose now, or to let it grow. So many commands are under way.
@@ -164,16 +167,32 @@ impl Batch {
         }
     }
 
+    /// How many commands go into one entry, when `under_way` are in such.
+    fn commands_max(&self, under_way: usize) -> usize {
+        ((under_way + self.commands.len()) / PARTS).clamp(MANY_MESSAGES, COMMANDS_MAX)
+    }
+
+    /// Whether what comes next is for another entry.
+    pub fn is_full(&self, under_way: usize) -> bool {
+        self.commands.len() >= self.commands_max(under_way)
+    }
+
     /// Takes what fits into one entry: at least one command, if there is any.
-    pub fn take_front(&mut self, now: Timestamp) -> (Vec<Command>, Vec<Waiter>) {
+    pub fn take_front(&mut self, now: Timestamp, under_way: usize) -> (Vec<Command>, Vec<Waiter>) {
+        let commands_max = self.commands_max(under_way);
         let records_at = now.unix_nanos().saturating_add(RECORD_NS);
         let records_at = Some(Timestamp::from_unix_nanos(records_at));
-        if self.commands.len() <= COMMANDS_MAX && self.bytes <= BYTES_MAX {
-            let Batch {
-                commands, waiters, ..
-            } = std::mem::take(self);
-            self.records_at = records_at;
-            return (commands, waiters);
+        if self.commands.len() <= commands_max && self.bytes <= BYTES_MAX {
+            // Another one like this is likely to come.
+            let room = self.commands.len().min(MANY_MESSAGES);
+            let next = Batch {
+                commands: Vec::with_capacity(room),
+                waiters: Vec::with_capacity(room),
+                records_at,
+                ..Batch::default()
+            };
+            let taken = std::mem::replace(self, next);
+            return (taken.commands, taken.waiters);
         }
         self.awaited = None;
         self.records_at = records_at;
@@ -182,7 +201,7 @@ impl Batch {
             bytes += weight(command);
             bytes <= BYTES_MAX
         };
-        let front = self.commands.iter().take(COMMANDS_MAX);
+        let front = self.commands.iter().take(commands_max);
         let count = front.take_while(fits).count().max(1);
         let rest = self.commands.split_off(count);
         let commands = std::mem::replace(&mut self.commands, rest);
@@ -284,9 +303,9 @@ mod tests {
 
     #[test]
     fn where_many_are_under_way_entries_are_larger() {
-        assert!(!publishes(63).is_due(at(0), 384 - 63));
-        assert!(publishes(64).is_due(at(0), 384 - 64));
-        assert_eq!(publishes(14).patience(370).messages, 64 - 14);
+        assert!(!publishes(63).is_due(at(0), 256 - 63));
+        assert!(publishes(64).is_due(at(0), 256 - 64));
+        assert_eq!(publishes(14).patience(256 - 14).messages, 64 - 14);
         assert!(publishes(MANY_MESSAGES).is_due(at(0), 4096));
     }
 
@@ -303,7 +322,7 @@ mod tests {
             batch.push(publish(1), Waiter::Nobody, Haste::Together);
         }
         assert!(batch.is_due(at(0), 0));
-        batch.take_front(at(0));
+        batch.take_front(at(0), 0);
         assert_eq!(batch.deadline(), None);
         batch.push(publish(1), Waiter::Nobody, Haste::Together);
         assert!(batch.is_due(at(0), 0), "nobody is waited for any more");
@@ -342,7 +361,7 @@ mod tests {
         let mut batch = batch([records(1)]);
         assert!(batch.is_due(at(0), 0), "there was none");
         assert!(!batch.is_due(at(0), 1));
-        batch.take_front(at(0));
+        batch.take_front(at(0), 0);
         assert_eq!(batch.deadline(), None, "nothing waits");
         batch.push(records(1), Waiter::Nobody, Haste::Soon);
         assert_eq!(batch.deadline(), Some(at(2 * MS)));
@@ -356,12 +375,12 @@ mod tests {
     fn records_go_with_what_is_wanted() {
         let mut rest = batch([]);
         for wanted in [Haste::Now, Haste::Together] {
-            rest.take_front(at(0));
+            rest.take_front(at(0), 0);
             rest.push(records(1), Waiter::Nobody, Haste::Soon);
             assert!(!rest.is_due(at(1), 0));
             rest.push(publish(1), Waiter::Nobody, wanted);
             assert!(rest.is_due(at(1), 0), "{wanted:?}");
-            assert_eq!(rest.take_front(at(1)).0.len(), 2);
+            assert_eq!(rest.take_front(at(1), 0).0.len(), 2);
         }
         rest.hurry();
         rest.push(records(1), Waiter::Nobody, Haste::Soon);
@@ -373,7 +392,7 @@ mod tests {
     #[test]
     fn many_records_do_not_wait() {
         let mut batch = batch([]);
-        batch.take_front(at(0));
+        batch.take_front(at(0), 0);
         for _ in 0..4 {
             assert!(!batch.is_due(at(1), 1));
             batch.push(records(256), Waiter::Nobody, Haste::Soon);
@@ -382,9 +401,25 @@ mod tests {
     }
 
     #[test]
+    fn many_at_once_are_several_entries() {
+        let mut rest = publishes(512);
+        let mut under_way = 0;
+        let mut sizes = Vec::new();
+        while rest.is_due(at(0), under_way) {
+            sizes.push(rest.take_front(at(0), under_way).0.len());
+            under_way += sizes[sizes.len() - 1];
+        }
+        assert_eq!(sizes, [128; 4]);
+        assert!(!publishes(MANY_MESSAGES - 1).is_full(0));
+        assert!(publishes(MANY_MESSAGES).is_full(0));
+        assert!(!publishes(MANY_MESSAGES).is_full(4 * MANY_MESSAGES));
+        assert!(publishes(COMMANDS_MAX).is_full(64 * COMMANDS_MAX));
+    }
+
+    #[test]
     fn what_is_too_much_for_one_entry_stays_in_order() {
         let mut rest = batch((0..3).map(|_| publish(BYTES_MAX / 2)));
-        let sizes = |rest: &mut Batch| rest.take_front(at(0)).0.len();
+        let sizes = |rest: &mut Batch| rest.take_front(at(0), 4 * COMMANDS_MAX).0.len();
         assert_eq!(
             (sizes(&mut rest), sizes(&mut rest), sizes(&mut rest)),
             (1, 1, 1)

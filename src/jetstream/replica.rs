@@ -387,6 +387,9 @@ impl Replica {
                     Event::Message(incoming) => self.on_message(now, incoming),
                     Event::Call(call) => std::mem::replace(call, Box::new(|_| ()))(&mut self),
                 }
+                if self.batch.is_full(self.under_way) && self.may_propose(now) {
+                    self.propose(now);
+                }
             }
             events.clear();
             self.take_acks(now);
@@ -443,18 +446,20 @@ impl Replica {
         if self.group.with(|machine| machine.store().damage()) != self.damage {
             self.look_for_trouble();
         }
-        self.held = self.held.filter(|until| now < *until);
-        while self.held.is_none()
-            && self.in_flight.len() < PROPOSALS_MAX
-            && self.batch.is_due(now, self.under_way)
-        {
+        while self.batch.is_due(now, self.under_way) && self.may_propose(now) {
             self.propose(now);
         }
         self.outlet.flush();
     }
 
+    /// Whether the log may be given another entry.
+    fn may_propose(&mut self, now: Timestamp) -> bool {
+        self.held = self.held.filter(|until| now < *until);
+        self.held.is_none() && self.in_flight.len() < PROPOSALS_MAX
+    }
+
     fn propose(&mut self, now: Timestamp) {
-        let (commands, waiters) = self.batch.take_front(now);
+        let (commands, waiters) = self.batch.take_front(now, self.under_way);
         self.under_way += commands.len();
         // Called here: only the first one in flight is ever polled.
         let outcomes = self.group.propose(now, commands);

@@ -73,17 +73,40 @@ fn publish_len(publish: &Publish) -> usize {
 
 /// What most entries consist of, without a message of `pb` in between.
 fn encode_publish(publish: &Publish, out: &mut Vec<u8>) {
-    let fields = fields(publish);
     let len = publish_len(publish);
-    let outer = field_len(PUBLISH, len);
-    for (tag, len) in [(COMMANDS, outer), (PUBLISH, len)] {
-        encode_key(tag, WireType::LengthDelimited, out);
-        encode_varint(len as u64, out);
-    }
-    for (tag, part) in fields {
-        encode_key(tag, WireType::LengthDelimited, out);
-        encode_varint(part.len() as u64, out);
+    let mut frame = Frame::default();
+    frame.begin(COMMANDS, field_len(PUBLISH, len));
+    frame.begin(PUBLISH, len);
+    for (tag, part) in fields(publish) {
+        frame.begin(tag, part.len());
+        frame.leave(out);
         out.extend_from_slice(part);
+    }
+    frame.leave(out);
+}
+
+/// Keys and lengths that stand in front of the bytes of a field: put together here, so that
+/// they are appended at once.
+#[derive(Default)]
+struct Frame {
+    bytes: [u8; FRAME_BYTES],
+    len: usize,
+}
+
+impl Frame {
+    /// A field of so many bytes begins.
+    fn begin(&mut self, tag: u32, len: usize) {
+        let mut free = &mut self.bytes[self.len..];
+        let before = free.len();
+        encode_key(tag, WireType::LengthDelimited, &mut free);
+        encode_varint(len as u64, &mut free);
+        self.len += before - free.len();
+    }
+
+    /// Appends what was put together.
+    fn leave(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.bytes[..self.len]);
+        self.len = 0;
     }
 }
 

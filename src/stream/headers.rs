@@ -44,11 +44,17 @@ pub struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// Reads a header block; an empty one has nothing.
+    #[inline] // it is large to return, and most messages have no headers
     pub fn read(block: &'a [u8]) -> Self {
         let mut fields = Fields::default();
-        if block.is_empty() {
-            return fields;
+        if !block.is_empty() {
+            fields.find(block);
         }
+        fields
+    }
+
+    fn find(&mut self, block: &'a [u8]) {
+        let fields = self;
         for (name, value) in headers::fields(block) {
             let Some(name) = name.strip_prefix(b"Nats-") else {
                 continue;
@@ -74,7 +80,6 @@ impl<'a> Fields<'a> {
                 *field = value;
             }
         }
-        fields
     }
 }
 

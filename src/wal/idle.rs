@@ -20,7 +20,7 @@ use crate::wal::Wal;
 use crate::wal::writer::{self, Shared, State};
 
 /// What is larger is for the log's thread: its batch is worth doing something else meanwhile.
-const LEFT_BYTES_MAX: usize = 32 << 10;
+const LEFT_BYTES_MAX: usize = 16 << 10;
 /// If batches take longer, that is too long for other groups of the thread to wait.
 const QUICK: Duration = Duration::from_millis(1);
 /// The last batch's share of the mean.
