@@ -4,8 +4,8 @@ import statistics
 
 from rows import UPPER
 
-HEADS = {"cpu": "CPU ×", "rate": "rate ×", "p50": "p50 ×", "p99": "p99 ×", "rss": "RSS ×", "created": "created ×",
-         "time": "time ×"}
+HEADS = {"cpu": "CPU ×", "rate": "rate ×", "p50": "p50 ×", "p99": "p99 ×", "sent": "p99 from sending ×",
+         "rss": "RSS ×", "created": "created ×", "time": "time ×"}
 
 
 def figure(result, path):

@@ -8,9 +8,9 @@ fan-out per delivery. Payloads have 128 bytes unless the name says otherwise.
 from dataclasses import dataclass, field
 
 # Kinds of figures of which less is better; of the others more is.
-UPPER = ("cpu", "p50", "p99", "rss", "time")
-UNITS = {"rate": "/s", "cpu": "µs", "p50": "µs p50", "p99": "µs p99", "created": "created/s",
-         "idle": "% of a core idle", "time": "ms"}
+UPPER = ("cpu", "p50", "p99", "sent", "rss", "time")
+UNITS = {"rate": "/s", "cpu": "µs", "p50": "µs p50", "p99": "µs p99", "sent": "µs p99 from sending",
+         "created": "created/s", "idle": "% of a core idle", "time": "ms"}
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ class Row:
             out.append(("rate", self.rate_path))
         if self.latency:
             out += [("p50", "latency_us.p50"), ("p99", "latency_us.p99")]
+        if self.name == PACED:
+            out.append(("sent", "from_sending_us.p99"))
         return out
 
     def unit(self, kind):
@@ -171,7 +173,8 @@ JETSTREAM = 'jetstream {{ store_dir: "{dir}/store" }}'
 JETSTREAM_ALWAYS = 'jetstream {{ store_dir: "{dir}/store", sync_interval: always }}'
 
 TABLES = {
-    "core": Table("Core", CORE, {"peer": ("peer", ()), "ours": ("ours", ())}, ("cpu", "rate", "p50", "p99", "rss")),
+    "core": Table("Core", CORE, {"peer": ("peer", ()), "ours": ("ours", ())},
+                  ("cpu", "rate", "p50", "p99", "sent", "rss")),
     "streams": Table("Streams, one replica", STREAMS,
                      {LAZY: ("peer", (JETSTREAM,)), ALWAYS: ("peer", (JETSTREAM_ALWAYS,)),
                       "ours": ("ours", (JETSTREAM,))}, ("rate", "cpu", "p50", "p99", "rss"), stores=True),

@@ -14,6 +14,34 @@ use std::sync::atomic::Ordering::*;
 use std::thread;
 use std::time::Duration;
 
+/// A payload begins with two times of eight bytes.
+const STAMP_BYTES: usize = 16;
+
+/// How long messages took.
+#[derive(Default)]
+pub struct Latency {
+    /// From when they were due.
+    due: Hist,
+    /// From when they were sent.
+    sent: Hist,
+}
+
+impl Latency {
+    /// Notes a message that came now.
+    fn record(&mut self, now: u64, payload: &[u8]) {
+        let Some(stamp) = payload.first_chunk::<STAMP_BYTES>() else {
+            return;
+        };
+        for (hist, since) in [&mut self.due, &mut self.sent]
+            .into_iter()
+            .zip(stamp.chunks_exact(8))
+        {
+            let since = since.try_into().map_or(now, u64::from_le_bytes);
+            hist.record(now.saturating_sub(since));
+        }
+    }
+}
+
 /// Pre-encoded messages: one `write` sends all of them.
 struct Batch {
     bytes: Vec<u8>,
@@ -37,9 +65,12 @@ impl Batch {
         b
     }
 
-    fn stamp(&mut self, t: u64) {
+    /// From when the messages count, and when they are sent.
+    fn stamp(&mut self, from: u64, sent: u64) {
         for s in &self.stamps {
-            self.bytes[*s..*s + 8].copy_from_slice(&t.to_le_bytes());
+            let place = &mut self.bytes[*s..*s + STAMP_BYTES];
+            place[..8].copy_from_slice(&from.to_le_bytes());
+            place[8..].copy_from_slice(&sent.to_le_bytes());
         }
     }
 }
@@ -99,7 +130,8 @@ fn publisher(mut conns: Vec<Conn>, p: PubSpec, ctl: Arc<Ctl>, id: usize) {
         let slot = (rounds as usize) % ring.len();
         let b = &mut ring[slot];
         if p.latency {
-            b.stamp(if late { due } else { now_ns() });
+            let now = now_ns();
+            b.stamp(if late { due } else { now }, now);
         }
         let c = &mut conns[at % n];
         if let Err(e) = c.sock.write_all(&b.bytes) {
@@ -123,9 +155,9 @@ fn publisher(mut conns: Vec<Conn>, p: PubSpec, ctl: Arc<Ctl>, id: usize) {
 }
 
 /// Counts what arrives on all connections until the run stops; returns latencies if asked.
-pub fn reader(conns: Vec<Conn>, latency: bool, ctl: Arc<Ctl>, id: usize) -> Hist {
+pub fn reader(conns: Vec<Conn>, latency: bool, ctl: Arc<Ctl>, id: usize) -> Latency {
     let mut poll = Poll::new().expect("epoll");
-    let mut hist = Hist::default();
+    let mut took = Latency::default();
     let mut conns: Vec<(Conn, Counter)> =
         conns.into_iter().map(|c| (c, Counter::default())).collect();
     for (i, (c, _)) in conns.iter().enumerate() {
@@ -157,11 +189,7 @@ pub fn reader(conns: Vec<Conn>, latency: bool, ctl: Arc<Ctl>, id: usize) -> Hist
             };
             let got = if latency && ctl.measuring.load(Relaxed) {
                 let now = now_ns();
-                counter.feed(&buf[..n], |b| {
-                    if let Some(stamp) = b.first_chunk() {
-                        hist.record(now.saturating_sub(u64::from_le_bytes(*stamp)));
-                    }
-                })
+                counter.feed(&buf[..n], |payload| took.record(now, payload))
             } else {
                 counter.feed(&buf[..n], |_| {})
             };
@@ -174,7 +202,7 @@ pub fn reader(conns: Vec<Conn>, latency: bool, ctl: Arc<Ctl>, id: usize) -> Hist
             ctl.recv[id].0.fetch_add(got.msgs, Relaxed);
         }
     }
-    hist
+    took
 }
 
 fn split<T>(items: Vec<T>, parts: usize) -> Vec<Vec<T>> {
@@ -192,8 +220,8 @@ pub fn pubsub(a: &Args) {
     let size = a.usize("size", 128);
     let subjects = a.usize("subjects", 1).max(1);
     let latency = a.flag("latency");
-    if latency && size < 8 {
-        die("--latency needs --size 8 or more");
+    if latency && size < STAMP_BYTES {
+        die("--latency needs --size 16 or more");
     }
     let wire = size + 24;
     let batch = a.usize("batch", (32 * 1024 / wire).clamp(1, 1024)).max(1);
@@ -259,12 +287,17 @@ pub fn pubsub(a: &Args) {
     }
     let moved = v["sent"].as_f64().unwrap_or(0.0) + v["received"].as_f64().unwrap_or(0.0);
     v["payload_mb_per_s"] = json!(r2(moved * size as f64 / 1e6 / secs));
-    let hist = merge_hists(readers.into_iter().filter_map(|h| h.join().ok()));
+    let took: Vec<Latency> = readers.into_iter().filter_map(|h| h.join().ok()).collect();
+    let (due, sent) = took
+        .into_iter()
+        .map(|took| (took.due, took.sent))
+        .unzip::<_, _, Vec<_>, Vec<_>>();
     for w in writers {
         let _ = w.join();
     }
     if latency {
-        v["latency_us"] = hist.to_json();
+        v["latency_us"] = merge_hists(due).to_json();
+        v["from_sending_us"] = merge_hists(sent).to_json();
     }
     emit(a, v);
 }
