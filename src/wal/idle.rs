@@ -228,6 +228,28 @@ mod tests {
     }
 
     #[test]
+    fn the_last_handle_may_go_where_it_is_told() {
+        let wal = open(&SimVfs::new());
+        drop(write_left(&wal));
+        let shared = Arc::clone(&wal.owner.shared);
+        let (tell, told) = mpsc::channel();
+        let last = wal.clone();
+        let done: Done = Box::new(move |result| {
+            drop(last);
+            let _ = tell.send(result);
+        });
+        shared.state.lock().queue.back_mut().expect("left").done = Some(done);
+        let writer = Arc::clone(&wal.owner.writer);
+        drop(wal);
+        writer.lock().write_left().expect("written");
+        told.recv().expect("told").expect("synced");
+        // The log's thread, which nobody waited for, closes the log when it is let.
+        while !shared.state.lock().closed {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
     fn a_disk_that_fails_under_it_ends_the_log() {
         let vfs = SimVfs::new();
         let wal = open(&vfs);

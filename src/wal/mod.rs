@@ -510,13 +510,15 @@ struct Owner {
 
 impl Owner {
     fn close(&self) {
-        {
+        let is_writer = {
             let mut state = self.shared.state.lock();
             state.closing = true;
             self.shared.wake(&mut state);
-        }
+            state.is_writer()
+        };
         let thread = self.thread.lock().take();
-        if let Some(thread) = thread {
+        // Where `done` is called the log's thread ends by itself: it may wait for the caller.
+        if let Some(thread) = thread.filter(|_| !is_writer) {
             thread.join();
         }
     }
