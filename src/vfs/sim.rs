@@ -16,8 +16,12 @@
 //! the top are mount points, durable at once; a rename is durable with the directory it leads
 //! to, the old name's end too; the bytes of a file count by its length.
 
+mod change;
+mod file;
 #[cfg(test)]
 pub mod recording;
+mod sparse;
+mod survival;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
@@ -26,48 +30,15 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::entropy::Random;
 use crate::vfs::{AppendFile, Error, File, Lock, Space, Vfs};
+use change::{Change, apply_dir, apply_name};
+use file::{Appender, Handle, Locked};
+use sparse::Sparse;
+pub use survival::Survival;
+use survival::survivors;
 
 const PAGE: usize = 4096;
 const SECTOR: usize = 512;
-
-/// What of the unsynced changes is there after a power cut.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Survival {
-    /// Nothing.
-    Nothing,
-    /// Everything, as when only the process died.
-    Everything,
-    /// The first ones.
-    Prefix(u64),
-    /// Each one or not, by this seed: what was written later may be there alone.
-    Some(u64),
-    /// Each 4 KiB page of each write or not.
-    SomePages(u64),
-    /// Each 512-byte sector of each write or not.
-    SomeSectors(u64),
-    /// The first ones, and of the next one the first sectors.
-    Torn(u64),
-    /// Everything, but of the last write's last page only some sectors.
-    TornLastPage(u64),
-}
-
-impl Survival {
-    /// One of each kind.
-    pub const fn all(seed: u64) -> [Survival; 8] {
-        [
-            Survival::Nothing,
-            Survival::Everything,
-            Survival::Prefix(seed),
-            Survival::Some(seed),
-            Survival::SomePages(seed),
-            Survival::SomeSectors(seed),
-            Survival::Torn(seed),
-            Survival::TornLastPage(seed),
-        ]
-    }
-}
 
 /// What fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,176 +91,6 @@ pub type Observer = Arc<dyn Fn(SimVfs) + Send + Sync>;
 struct Content {
     live: Arc<Sparse>,
     durable: Arc<Sparse>,
-}
-
-/// Bytes of which most are zero.
-#[derive(Clone, Default)]
-struct Sparse {
-    pages: BTreeMap<u64, Arc<[u8]>>,
-    len: u64,
-}
-
-#[derive(Clone)]
-enum Change {
-    Dir {
-        path: PathBuf,
-    },
-    Undir {
-        path: PathBuf,
-    },
-    Name {
-        path: PathBuf,
-        id: u64,
-    },
-    Unname {
-        path: PathBuf,
-    },
-    Rename {
-        from: PathBuf,
-        to: PathBuf,
-        id: u64,
-    },
-    Write {
-        id: u64,
-        offset: u64,
-        bytes: Arc<[u8]>,
-    },
-    Zeros {
-        id: u64,
-        offset: u64,
-        len: u64,
-    },
-    Len {
-        id: u64,
-        len: u64,
-    },
-}
-
-impl Sparse {
-    fn read(&self, offset: u64, buffer: &mut [u8]) -> usize {
-        let left = self.len.saturating_sub(offset);
-        let count = buffer
-            .len()
-            .min(usize::try_from(left).unwrap_or(usize::MAX));
-        let mut done = 0;
-        while done < count {
-            let at = offset + done as u64;
-            let from = (at % PAGE as u64) as usize;
-            let part = (PAGE - from).min(count - done);
-            match self.pages.get(&(at / PAGE as u64)) {
-                Some(page) => buffer[done..done + part].copy_from_slice(&page[from..from + part]),
-                None => buffer[done..done + part].fill(0),
-            }
-            done += part;
-        }
-        count
-    }
-
-    fn write(&mut self, offset: u64, bytes: &[u8]) {
-        let mut done = 0;
-        while done < bytes.len() {
-            let at = offset + done as u64;
-            let from = (at % PAGE as u64) as usize;
-            let part = (PAGE - from).min(bytes.len() - done);
-            let number = at / PAGE as u64;
-            let mut page = match self.pages.get(&number) {
-                Some(page) => page.to_vec(),
-                None => vec![0; PAGE],
-            };
-            page[from..from + part].copy_from_slice(&bytes[done..done + part]);
-            self.put(number, page);
-            done += part;
-        }
-        self.len = self.len.max(offset + bytes.len() as u64);
-    }
-
-    fn zero(&mut self, offset: u64, len: u64) {
-        let end = offset + len;
-        let page = PAGE as u64;
-        let inner = offset.div_ceil(page)..end / page;
-        if inner.is_empty() {
-            self.write(offset, &vec![0; len as usize]);
-            return;
-        }
-        self.write(offset, &vec![0; (inner.start * page - offset) as usize]);
-        self.write(
-            inner.end * page,
-            &vec![0; (end - inner.end * page) as usize],
-        );
-        let whole: Vec<u64> = self.pages.range(inner).map(|(number, _)| *number).collect();
-        for number in whole {
-            self.pages.remove(&number);
-        }
-        self.len = self.len.max(end);
-    }
-
-    fn set_len(&mut self, len: u64) {
-        if len < self.len {
-            let old = self.len;
-            self.zero(len, old - len);
-        }
-        self.len = len;
-    }
-
-    fn put(&mut self, number: u64, page: Vec<u8>) {
-        if is_zero(&page) {
-            self.pages.remove(&number);
-        } else {
-            self.pages.insert(number, page.into());
-        }
-    }
-
-    fn apply(&mut self, change: &Change) {
-        match change {
-            Change::Write { offset, bytes, .. } => self.write(*offset, bytes),
-            Change::Zeros { offset, len, .. } => self.zero(*offset, *len),
-            Change::Len { len, .. } => self.set_len(*len),
-            _ => {}
-        }
-    }
-}
-
-impl Change {
-    const fn file(&self) -> Option<u64> {
-        match self {
-            Change::Write { id, .. } | Change::Zeros { id, .. } | Change::Len { id, .. } => {
-                Some(*id)
-            }
-            _ => None,
-        }
-    }
-
-    /// The directory whose sync makes it durable.
-    fn is_in(&self, dir: &Path) -> bool {
-        match self {
-            Change::Dir { path }
-            | Change::Undir { path }
-            | Change::Name { path, .. }
-            | Change::Unname { path }
-            | Change::Rename { to: path, .. } => path.parent() == Some(dir),
-            _ => false,
-        }
-    }
-
-    /// The change in pieces that survive one by one.
-    fn pieces(&self, size: usize) -> Vec<Change> {
-        let Change::Write { id, offset, bytes } = self else {
-            return vec![self.clone()];
-        };
-        let mut pieces = Vec::new();
-        let mut done = 0;
-        while done < bytes.len() {
-            let at = offset + done as u64;
-            let part = (size - (at % size as u64) as usize).min(bytes.len() - done);
-            pieces.push(Change::Write {
-                id: *id,
-                offset: at,
-                bytes: bytes[done..done + part].into(),
-            });
-            done += part;
-        }
-        pieces
-    }
 }
 
 impl Disk {
@@ -433,41 +234,6 @@ impl Disk {
     }
 }
 
-fn is_zero(bytes: &[u8]) -> bool {
-    const ZEROS: [u8; PAGE] = [0; PAGE];
-    bytes.chunks(PAGE).all(|part| part == &ZEROS[..part.len()])
-}
-
-fn apply_name(names: &mut Arc<Names>, change: &Change) {
-    if change.file().is_some() {
-        return;
-    }
-    let names = Arc::make_mut(names);
-    match change {
-        Change::Name { path, id } => {
-            names.insert(path.clone(), *id);
-        }
-        Change::Unname { path } => {
-            names.remove(path);
-        }
-        Change::Rename { from, to, id } => {
-            if names.get(from) == Some(id) {
-                names.remove(from);
-            }
-            names.insert(to.clone(), *id);
-        }
-        _ => {}
-    }
-}
-
-fn apply_dir(dirs: &mut Arc<BTreeSet<PathBuf>>, change: &Change) {
-    match change {
-        Change::Dir { path } => drop(Arc::make_mut(dirs).insert(path.clone())),
-        Change::Undir { path } => drop(Arc::make_mut(dirs).remove(path)),
-        _ => {}
-    }
-}
-
 /// Nothing stands above these: they are there after every power cut.
 fn is_top(path: &Path) -> bool {
     path.parent()
@@ -590,60 +356,6 @@ impl SimVfs {
             vfs: self.clone(),
             id,
             path: path.to_owned(),
-        }
-    }
-}
-
-/// The changes that are on the disk after all.
-fn survivors(changes: &[Change], survival: Survival) -> Vec<Change> {
-    let seed = match survival {
-        Survival::Nothing => return Vec::new(),
-        Survival::Everything => return changes.to_vec(),
-        Survival::Prefix(seed)
-        | Survival::Some(seed)
-        | Survival::SomePages(seed)
-        | Survival::SomeSectors(seed)
-        | Survival::Torn(seed)
-        | Survival::TornLastPage(seed) => seed,
-    };
-    let mut random = Random::seeded(seed);
-    let mut toss = |_: &Change| random.next_u64() & 1 == 0;
-    match survival {
-        Survival::Some(_) => changes
-            .iter()
-            .filter(|change| toss(change))
-            .cloned()
-            .collect(),
-        Survival::SomePages(_) | Survival::SomeSectors(_) => {
-            let size = match survival {
-                Survival::SomePages(_) => PAGE,
-                _ => SECTOR,
-            };
-            let pieces = changes.iter().flat_map(|change| change.pieces(size));
-            pieces.filter(|change| toss(change)).collect()
-        }
-        Survival::TornLastPage(_) => {
-            let mut kept = changes.to_vec();
-            let is_write = |change: &Change| matches!(change, Change::Write { .. });
-            if let Some(at) = kept.iter().rposition(is_write) {
-                let last = kept.remove(at);
-                let mut pages = last.pieces(PAGE);
-                let page = pages.pop();
-                let sectors = page.map(|page| page.pieces(SECTOR)).unwrap_or_default();
-                pages.extend(sectors.into_iter().filter(|change| toss(change)));
-                kept.splice(at..at, pages);
-            }
-            kept
-        }
-        _ => {
-            let count = random.below(changes.len() as u64 + 1) as usize;
-            let mut kept = changes[..count].to_vec();
-            if let (Survival::Torn(_), Some(next)) = (survival, changes.get(count)) {
-                let sectors = next.pieces(SECTOR);
-                let count = random.below(sectors.len() as u64) as usize;
-                kept.extend_from_slice(&sectors[..count]);
-            }
-            kept
         }
     }
 }
@@ -835,131 +547,6 @@ impl Vfs for SimVfs {
             vfs: self.clone(),
             path: path.to_owned(),
         }))
-    }
-}
-
-struct Locked {
-    vfs: SimVfs,
-    path: PathBuf,
-}
-
-impl Lock for Locked {}
-
-impl Drop for Locked {
-    fn drop(&mut self) {
-        self.vfs.disk.lock().locked.remove(&self.path);
-    }
-}
-
-struct Handle {
-    vfs: SimVfs,
-    id: u64,
-    path: PathBuf,
-}
-
-impl Handle {
-    fn error(&self, operation: &'static str) -> impl Fn(io::Error) -> Error {
-        move |cause| Error::new(operation, &self.path, cause)
-    }
-}
-
-impl File for Handle {
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, Error> {
-        let mut disk = self.vfs.disk.lock();
-        disk.check_power("read", &self.path)?;
-        disk.fault(Fault::Read).map_err(self.error("read"))?;
-        let content = disk.files.get(&self.id);
-        Ok(content.map_or(0, |content| content.live.read(offset, buffer)))
-    }
-
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
-        let mut disk = self.vfs.disk.lock();
-        let is_cut = disk.counts("write", &self.path)?;
-        disk.fault(Fault::Write).map_err(self.error("write"))?;
-        let end = offset + bytes.len() as u64;
-        disk.room(self.id, end).map_err(self.error("write"))?;
-        let (id, len) = (self.id, bytes.len() as u64);
-        if is_zero(bytes) {
-            disk.change(Change::Zeros { id, offset, len });
-        } else {
-            let bytes = bytes.into();
-            disk.change(Change::Write { id, offset, bytes });
-        }
-        disk.answer("write", &self.path, is_cut)
-    }
-
-    fn sync(&self) -> Result<(), Error> {
-        let mut disk = self.vfs.disk.lock();
-        let is_cut = disk.counts("sync", &self.path)?;
-        if let Err(cause) = disk.fault(Fault::Sync) {
-            // The pages count as clean from now on; what they held never arrives.
-            disk.unsynced
-                .retain(|change| change.file() != Some(self.id));
-            return Err(self.error("sync")(cause));
-        }
-        disk.sync(|change| change.file() == Some(self.id));
-        disk.answer("sync", &self.path, is_cut)
-    }
-
-    fn len(&self) -> Result<u64, Error> {
-        let disk = self.vfs.disk.lock();
-        disk.check_power("stat", &self.path)?;
-        Ok(disk
-            .files
-            .get(&self.id)
-            .map_or(0, |content| content.live.len))
-    }
-
-    fn names(&self) -> Result<u64, Error> {
-        let disk = self.vfs.disk.lock();
-        disk.check_power("stat", &self.path)?;
-        let ids = disk.names.values();
-        Ok(ids.filter(|id| **id == self.id).count() as u64)
-    }
-
-    fn set_len(&self, len: u64) -> Result<(), Error> {
-        let mut disk = self.vfs.disk.lock();
-        let is_cut = disk.counts("truncate", &self.path)?;
-        disk.room(self.id, len).map_err(self.error("truncate"))?;
-        disk.change(Change::Len { id: self.id, len });
-        disk.answer("truncate", &self.path, is_cut)
-    }
-
-    fn allocate(&self, len: u64) -> Result<(), Error> {
-        let mut disk = self.vfs.disk.lock();
-        let is_cut = disk.counts("allocate", &self.path)?;
-        disk.room(self.id, len).map_err(self.error("allocate"))?;
-        let old = disk
-            .files
-            .get(&self.id)
-            .map_or(0, |content| content.live.len);
-        if len > old {
-            disk.change(Change::Len { id: self.id, len });
-        }
-        disk.answer("allocate", &self.path, is_cut)
-    }
-}
-
-/// Appending is writing at the end.
-struct Appender {
-    file: Arc<dyn File>,
-    len: u64,
-}
-
-impl AppendFile for Appender {
-    fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        let end = self.file.len()?;
-        self.file.write_at(end, bytes)?;
-        self.len += bytes.len() as u64;
-        Ok(())
-    }
-
-    fn sync(&mut self) -> Result<(), Error> {
-        self.file.sync()
-    }
-
-    fn len(&self) -> u64 {
-        self.len
     }
 }
 
