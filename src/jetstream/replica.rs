@@ -446,16 +446,16 @@ impl Replica {
         if self.group.with(|machine| machine.store().damage()) != self.damage {
             self.look_for_trouble();
         }
-        while self.batch.is_due(now, self.under_way) && self.may_propose(now) {
+        self.held = self.held.filter(|until| now < *until);
+        while self.may_propose(now) && self.batch.is_due(now, self.under_way) {
             self.propose(now);
         }
         self.outlet.flush();
     }
 
     /// Whether the log may be given another entry.
-    fn may_propose(&mut self, now: Timestamp) -> bool {
-        self.held = self.held.filter(|until| now < *until);
-        self.held.is_none() && self.in_flight.len() < PROPOSALS_MAX
+    fn may_propose(&self, now: Timestamp) -> bool {
+        self.held.is_none_or(|until| until <= now) && self.in_flight.len() < PROPOSALS_MAX
     }
 
     fn propose(&mut self, now: Timestamp) {
