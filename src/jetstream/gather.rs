@@ -172,11 +172,6 @@ impl Batch {
         ((under_way + self.commands.len()) / PARTS).clamp(MANY_MESSAGES, COMMANDS_MAX)
     }
 
-    /// Whether what comes next is for another entry.
-    pub fn is_full(&self, under_way: usize) -> bool {
-        self.commands.len() >= self.commands_max(under_way)
-    }
-
     /// Takes what fits into one entry: at least one command, if there is any.
     pub fn take_front(&mut self, now: Timestamp, under_way: usize) -> (Vec<Command>, Vec<Waiter>) {
         let commands_max = self.commands_max(under_way);
@@ -410,10 +405,11 @@ mod tests {
             under_way += sizes[sizes.len() - 1];
         }
         assert_eq!(sizes, [128; 4]);
-        assert!(!publishes(MANY_MESSAGES - 1).is_full(0));
-        assert!(publishes(MANY_MESSAGES).is_full(0));
-        assert!(!publishes(MANY_MESSAGES).is_full(4 * MANY_MESSAGES));
-        assert!(publishes(COMMANDS_MAX).is_full(64 * COMMANDS_MAX));
+        let front = |count, under_way| publishes(count).take_front(at(0), under_way).0.len();
+        assert_eq!(front(MANY_MESSAGES, 0), MANY_MESSAGES);
+        assert_eq!(front(MANY_MESSAGES + 1, 0), MANY_MESSAGES);
+        assert_eq!(front(200, 600), 200);
+        assert_eq!(front(201, 599), 200);
     }
 
     #[test]

@@ -387,9 +387,6 @@ impl Replica {
                     Event::Message(incoming) => self.on_message(now, incoming),
                     Event::Call(call) => std::mem::replace(call, Box::new(|_| ()))(&mut self),
                 }
-                if self.batch.is_full(self.under_way) && self.may_propose(now) {
-                    self.propose(now);
-                }
             }
             events.clear();
             self.take_acks(now);
@@ -447,15 +444,13 @@ impl Replica {
             self.look_for_trouble();
         }
         self.held = self.held.filter(|until| now < *until);
-        while self.may_propose(now) && self.batch.is_due(now, self.under_way) {
+        while self.held.is_none()
+            && self.in_flight.len() < PROPOSALS_MAX
+            && self.batch.is_due(now, self.under_way)
+        {
             self.propose(now);
         }
         self.outlet.flush();
-    }
-
-    /// Whether the log may be given another entry.
-    fn may_propose(&self, now: Timestamp) -> bool {
-        self.held.is_none_or(|until| until <= now) && self.in_flight.len() < PROPOSALS_MAX
     }
 
     fn propose(&mut self, now: Timestamp) {

@@ -196,8 +196,7 @@ impl<M: StateMachine> Group<M> {
         self.inner.checkpoint().await
     }
 
-    /// Starts openraft though nothing is proposed yet. The first instance of a process takes
-    /// longer than others: openraft makes 26 MB of tables.
+    /// Starts openraft though nothing is proposed yet.
     pub fn wake(&self) {
         self.inner.lay_down(|_| {});
     }
