@@ -1,10 +1,11 @@
 //! The task tree: the one place that spawns.
 //!
 //! The data plane runs on *shards*: one thread with a single-threaded runtime per core. A
-//! link lives on one shard for its whole life, so its state needs no lock of its own and
-//! its wake-ups stay on one core; publishers on other shards write to its socket in place.
-//! (Measured against the multi-threaded scheduler: `docs/notes/2026-11-21-runtime.md`.) Everything else
-//! (listeners, monitoring, signals) runs on the caller's runtime.
+//! link lives on one of them at a time, so its state needs no lock of its own and its
+//! wake-ups stay on one core; publishers on other shards write to its socket in place.
+//! (Measured against the multi-threaded scheduler: `docs/notes/2026-11-21-runtime.md`; who
+//! moves: `connection::guest`.) Everything else (listeners, monitoring, signals) runs on the
+//! caller's runtime.
 //!
 //! Invariant: nothing else in the crate spawns a task or starts a thread.
 #![allow(clippy::disallowed_methods, reason = "the one that spawns")]

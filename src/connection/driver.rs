@@ -4,10 +4,15 @@
 //! not arrived whole is kept by the link. All complete operations of one read are handled
 //! before anything else happens, then the session flushes what it touched. Where large
 //! operations are of one length, reads are cut to a multiple of it: nothing is left over.
+//! A link that works for one thread only moves there between two polls ([`guest`]): its
+//! task ends, and another goes on with the same driver.
 //!
 //! Invariants: an idle link holds no read buffer; a body that was announced but not sent
 //! costs no more than twice what was sent; a session hears once that its link has ended,
-//! also when the task is dropped or panics, and nothing of the link stays behind then.
+//! also when the task is dropped or panics, and nothing of the link stays behind then; no
+//! byte is read or written while a link is on its way.
+//!
+//! [`guest`]: super::guest
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,15 +23,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::ReadBuf;
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::time::{Instant, Sleep};
 
 use super::close::CloseReason;
 use super::due;
+use super::guest::{self, Stay};
 use super::link::Link;
 use super::lookout;
 use super::room::{self, ROOM_BYTES};
 use crate::clock::{self, Monotonic};
-use crate::net::Reader;
+use crate::net::{Loose, Reader};
+use crate::tasks::Place;
 
 /// The beginning of an operation is read through the thread's room until it is this long.
 const HELD_APART_BYTES: usize = ROOM_BYTES / 2;
@@ -90,10 +98,23 @@ pub struct DriverOptions {
     pub write_retry: bool,
 }
 
-struct Driver<S: Session> {
-    reader: Reader,
+/// A link and its session, from the first read to the last.
+struct Life<S: Session> {
     link: Arc<Link>,
     session: S,
+    /// The session has been told.
+    ended: bool,
+}
+
+struct Driver<S: Session> {
+    reader: Reader,
+    life: Life<S>,
+    reading: Reading,
+    timer: Pin<Box<Sleep>>,
+}
+
+/// How far reading has come, and what it is bound by.
+struct Reading {
     options: DriverOptions,
     /// The beginning of an operation, if one has not arrived whole.
     held: Vec<u8>,
@@ -102,11 +123,19 @@ struct Driver<S: Session> {
     /// The length of the last large operation that was left over; 0: there was none.
     large: usize,
     waiting: bool,
-    timer: Pin<Box<Sleep>>,
     timer_at: Monotonic,
     stalled_until: Option<Monotonic>,
-    /// The session has been told.
-    ended: bool,
+    stay: Option<Box<Stay>>,
+    /// Where to move when nobody is writing.
+    going: Option<Place>,
+}
+
+/// What a poll has come to.
+enum Turn {
+    /// The link is closed.
+    Closed(CloseReason),
+    /// It goes on elsewhere, and nobody else writes until then.
+    Moves(Place, OwnedWriteHalf),
 }
 
 /// What one read brought.
@@ -120,37 +149,89 @@ enum Read {
 }
 
 /// Runs a link until it is closed. Called where a runtime is.
-pub fn drive<S: Session>(
+pub fn drive<S: Session + 'static>(
     reader: Reader,
     link: Arc<Link>,
     session: S,
     options: DriverOptions,
 ) -> impl Future<Output = ()> + Send {
     let timer_at = session.next_deadline();
-    let mut driver = Driver {
+    let driver = Driver {
         timer: Box::pin(tokio::time::sleep_until(instant(timer_at))),
         reader,
-        link,
-        session,
-        options,
-        held: Vec::new(),
-        held_len: 0,
-        need: 0,
-        large: 0,
-        waiting: false,
-        timer_at,
-        stalled_until: None,
-        ended: false,
+        life: Life {
+            link,
+            session,
+            ended: false,
+        },
+        reading: Reading {
+            options,
+            held: Vec::new(),
+            held_len: 0,
+            need: 0,
+            large: 0,
+            waiting: false,
+            timer_at,
+            stalled_until: None,
+            stay: None,
+            going: None,
+        },
     };
+    driver.life.link.settle(due::home());
+    run(driver)
+}
+
+/// Until the link is closed or has moved.
+fn run<S: Session + 'static>(mut driver: Driver<S>) -> impl Future<Output = ()> + Send {
     // Not an `async fn`: that would keep the arguments beside what is made of them.
     async move {
-        driver.link.settle(due::home());
-        let reason = poll_fn(|cx| driver.poll_caught(cx)).await;
-        driver.end(reason);
+        let reason = match poll_fn(|cx| driver.poll_caught(cx)).await {
+            Turn::Closed(reason) => reason,
+            Turn::Moves(place, writer) => {
+                let Driver {
+                    reader,
+                    life,
+                    reading,
+                    ..
+                } = driver;
+                let stream = Loose::of(reader, writer);
+                drop(place.spawn(arrive(stream, life, reading)));
+                return;
+            }
+        };
+        driver.life.end(reason);
         if !reason.drops_pending() {
-            Box::pin(say_last_words(&mut driver.reader, &driver.link)).await;
+            Box::pin(say_last_words(&mut driver.reader, &driver.life.link)).await;
         }
     }
+}
+
+/// Goes on with a link that comes from another thread.
+fn arrive<S: Session + 'static>(
+    stream: std::io::Result<Loose>,
+    life: Life<S>,
+    reading: Reading,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async move {
+        let halves = stream.and_then(Loose::fasten);
+        let (reader, writer) = match halves {
+            Ok(halves) => halves,
+            Err(error) => {
+                // Its session is told when it is dropped.
+                let peer = life.link.peer;
+                tracing::error!(%peer, %error, "a connection cannot move to another thread");
+                return life.link.close(CloseReason::ReadError);
+            }
+        };
+        life.link.land(writer);
+        let driver = Driver {
+            timer: Box::pin(tokio::time::sleep_until(instant(reading.timer_at))),
+            reader,
+            life,
+            reading,
+        };
+        run(driver).await;
+    })
 }
 
 /// Gives a closed link that is not driven time to take its last bytes.
@@ -210,54 +291,62 @@ fn instant(at: Monotonic) -> Instant {
 impl<S: Session> Driver<S> {
     /// A fault in a session ends its link, not its neighbours'. The panic itself is logged
     /// where all are.
-    fn poll_caught(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+    fn poll_caught(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
         catch_unwind(AssertUnwindSafe(|| self.poll(cx))).unwrap_or_else(|_| {
-            let (kind, id) = (self.link.kind.log_prefix(), self.link.id);
-            tracing::error!(peer = %self.link.peer, "{kind}:{id} - a fault of the server ended the connection");
-            self.link.close(CloseReason::InternalError);
-            Poll::Ready(self.link.close_reason().unwrap_or(CloseReason::InternalError))
+            let (kind, id) = (self.life.link.kind.log_prefix(), self.life.link.id);
+            tracing::error!(peer = %self.life.link.peer, "{kind}:{id} - a fault of the server ended the connection");
+            self.life.link.close(CloseReason::InternalError);
+            let reason = self.life.link.close_reason();
+            Poll::Ready(Turn::Closed(reason.unwrap_or(CloseReason::InternalError)))
         })
     }
 
-    fn end(&mut self, reason: CloseReason) {
-        if !std::mem::replace(&mut self.ended, true) {
-            self.session.on_close(reason);
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+        let state = self.life.link.register(cx.waker());
+        if let Some(reason) = state.closed {
+            return Poll::Ready(Turn::Closed(reason));
+        }
+        if (state.blocked || state.pending) && self.poll_write(cx, state.blocked).is_err() {
+            self.life.link.close(CloseReason::WriteError);
+        }
+        if state.nudged {
+            let next = self.life.session.on_nudge();
+            self.reading.waiting |= next == Next::Wait;
+        }
+        self.poll_time(cx);
+        if self.reading.stalled_until.is_none() {
+            self.poll_read(cx);
+        }
+        match self.life.link.close_reason() {
+            Some(reason) => Poll::Ready(Turn::Closed(reason)),
+            None => self.poll_move(),
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        let state = self.link.register(cx.waker());
-        if let Some(reason) = state.closed {
-            return Poll::Ready(reason);
-        }
-        if (state.blocked || state.pending) && self.poll_write(cx, state.blocked).is_err() {
-            self.link.close(CloseReason::WriteError);
-        }
-        if state.nudged {
-            let next = self.session.on_nudge();
-            self.waiting |= next == Next::Wait;
-        }
-        self.poll_time(cx);
-        if self.stalled_until.is_none() {
-            self.poll_read(cx);
-        }
-        match self.link.close_reason() {
-            Some(reason) => Poll::Ready(reason),
-            None => Poll::Pending,
-        }
+    /// Moves, if that is wanted and nobody is writing just now; otherwise after a later poll.
+    fn poll_move(&mut self) -> Poll<Turn> {
+        let is_free = !self.reading.waiting && self.reading.stalled_until.is_none();
+        let Some(place) = self.reading.going.take_if(|_| is_free) else {
+            return Poll::Pending;
+        };
+        let Some(writer) = self.life.link.lift() else {
+            self.reading.going = Some(place);
+            return Poll::Pending;
+        };
+        Poll::Ready(Turn::Moves(place, writer))
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, blocked: bool) -> std::io::Result<()> {
         match &mut self.reader {
-            Reader::Owned(wire) => match self.link.poll_write_owned(cx, wire.as_mut()) {
+            Reader::Owned(wire) => match self.life.link.poll_write_owned(cx, wire.as_mut()) {
                 Poll::Ready(result) => result,
                 Poll::Pending => Ok(()),
             },
             Reader::Tcp(_) if blocked => match self.reader.poll_write_ready(cx) {
                 Poll::Ready(Ok(())) => {
-                    self.link.unblock();
+                    self.life.link.unblock();
                     // Still blocked: the next readiness has to wake us.
-                    if self.link.is_blocked()
+                    if self.life.link.is_blocked()
                         && let Poll::Ready(result) = self.reader.poll_write_ready(cx)
                     {
                         result?;
@@ -275,14 +364,14 @@ impl<S: Session> Driver<S> {
     /// Fires what is due and arms the timer for what is next.
     fn poll_time(&mut self, cx: &mut Context<'_>) {
         loop {
-            let write_by = self.link.write_by(self.options.write_deadline);
-            let deadline = self.session.next_deadline();
-            let next = [write_by, self.stalled_until]
+            let write_by = self.life.link.write_by(self.reading.options.write_deadline);
+            let deadline = self.life.session.next_deadline();
+            let next = [write_by, self.reading.stalled_until]
                 .into_iter()
                 .flatten()
                 .fold(deadline, Monotonic::min);
-            if next != self.timer_at {
-                self.timer_at = next;
+            if next != self.reading.timer_at {
+                self.reading.timer_at = next;
                 self.timer.as_mut().reset(instant(next));
             }
             if self.timer.as_mut().poll(cx).is_pending() {
@@ -290,36 +379,36 @@ impl<S: Session> Driver<S> {
             }
             let now = clock::monotonic();
             let is_late = write_by.is_some_and(|by| by <= now);
-            if is_late && !(self.options.write_retry && self.link.extend_deadline()) {
-                self.link.close(CloseReason::SlowConsumerWriteDeadline);
+            if is_late && !(self.reading.options.write_retry && self.life.link.extend_deadline()) {
+                self.life.link.close(CloseReason::SlowConsumerWriteDeadline);
                 return;
             }
-            if self.stalled_until.is_some_and(|until| until <= now) {
-                self.stalled_until = None;
+            if self.reading.stalled_until.is_some_and(|until| until <= now) {
+                self.reading.stalled_until = None;
             }
             if deadline <= now {
-                self.session.on_deadline(now);
-                if self.link.close_reason().is_some() {
+                self.life.session.on_deadline(now);
+                if self.life.link.close_reason().is_some() {
                     return;
                 }
             }
             // The timer has fired and must be set again even if the time is the same.
-            self.timer_at = Monotonic::from_nanos(u64::MAX);
+            self.reading.timer_at = Monotonic::from_nanos(u64::MAX);
         }
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) {
-        if self.waiting {
-            if self.session.poll_ready(cx).is_pending() {
+        if self.reading.waiting {
+            if self.life.session.poll_ready(cx).is_pending() {
                 return;
             }
-            self.waiting = false;
+            self.reading.waiting = false;
         }
-        if self.held_len > 0 && self.held_len >= self.need {
+        if self.reading.held_len > 0 && self.reading.held_len >= self.reading.need {
             // Whole operations that the session has left for later.
             self.again();
         }
-        if self.waiting || self.stalled_until.is_some() {
+        if self.reading.waiting || self.reading.stalled_until.is_some() {
             // What set these has been polled or will be by the timer at the next poll.
             cx.waker().wake_by_ref();
             return;
@@ -327,21 +416,22 @@ impl<S: Session> Driver<S> {
         // A read that did not fill its buffer has emptied the socket: the second one then
         // asks nobody, it only leaves the waker.
         for _ in 0..2 {
-            let result = if self.held_len >= HELD_APART_BYTES {
+            let result = if self.reading.held_len >= HELD_APART_BYTES {
                 self.read_held(cx)
             } else {
                 self.read_room(cx)
             };
             match result {
                 Poll::Pending => return,
-                Poll::Ready(Ok(Read::Some)) if !self.waiting && self.stalled_until.is_none() => {}
+                Poll::Ready(Ok(Read::Some))
+                    if !self.reading.waiting && self.reading.stalled_until.is_none() => {}
                 Poll::Ready(Ok(Read::Full | Read::Some)) => break,
                 Poll::Ready(Ok(Read::End)) => {
-                    self.link.close(CloseReason::ClientClosed);
+                    self.life.link.close(CloseReason::ClientClosed);
                     return;
                 }
                 Poll::Ready(Err(error)) => {
-                    self.link.close(read_error(&error));
+                    self.life.link.close(read_error(&error));
                     return;
                 }
             }
@@ -353,9 +443,9 @@ impl<S: Session> Driver<S> {
     /// Reads into the thread's room, behind what the link holds.
     fn read_room(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<Read>> {
         let mut room = room::take();
-        let end = room_end(self.large);
+        let end = room_end(self.reading.large);
         // Ask first: an idle poll must not copy.
-        let mut buf = ReadBuf::new(&mut room[self.held_len..end]);
+        let mut buf = ReadBuf::new(&mut room[self.reading.held_len..end]);
         let result = self.reader.poll_read(cx, &mut buf);
         let (read, full) = (buf.filled().len(), buf.remaining() == 0);
         if read == 0 {
@@ -363,14 +453,17 @@ impl<S: Session> Driver<S> {
             return result.map_ok(|()| Read::End);
         }
         lookout::note_read(read);
-        let len = self.held_len + read;
-        if len < self.need {
+        let len = self.reading.held_len + read;
+        if len < self.reading.need {
             // Known to be too little: nobody looks at it again and again.
-            self.held.extend_from_slice(&room[self.held_len..len]);
-            self.held_len = len;
+            self.reading
+                .held
+                .extend_from_slice(&room[self.reading.held_len..len]);
+            self.reading.held_len = len;
             room::give(room);
         } else {
-            room[..self.held_len].copy_from_slice(&self.held[..self.held_len]);
+            room[..self.reading.held_len]
+                .copy_from_slice(&self.reading.held[..self.reading.held_len]);
             room::lend(room, len, |data| self.consume(data));
         }
         Poll::Ready(Ok(if full { Read::Full } else { Read::Some }))
@@ -378,21 +471,21 @@ impl<S: Session> Driver<S> {
 
     /// Reads a large operation into the link's own buffer, which grows as bytes arrive.
     fn read_held(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<Read>> {
-        if self.held.len() == self.held_len {
-            let step = self.need.saturating_sub(self.held_len);
-            let step = step.min(self.held_len).max(HELD_STEP_BYTES);
-            self.held.reserve_exact(step);
-            self.held.resize(self.held_len + step, 0);
+        if self.reading.held.len() == self.reading.held_len {
+            let step = self.reading.need.saturating_sub(self.reading.held_len);
+            let step = step.min(self.reading.held_len).max(HELD_STEP_BYTES);
+            self.reading.held.reserve_exact(step);
+            self.reading.held.resize(self.reading.held_len + step, 0);
         }
-        let mut buf = ReadBuf::new(&mut self.held[self.held_len..]);
+        let mut buf = ReadBuf::new(&mut self.reading.held[self.reading.held_len..]);
         std::task::ready!(self.reader.poll_read(cx, &mut buf))?;
         let (read, full) = (buf.filled().len(), buf.remaining() == 0);
         if read == 0 {
             return Poll::Ready(Ok(Read::End));
         }
         lookout::note_read(read);
-        self.held_len += read;
-        if self.held_len >= self.need {
+        self.reading.held_len += read;
+        if self.reading.held_len >= self.reading.need {
             self.again();
         }
         Poll::Ready(Ok(if full { Read::Full } else { Read::Some }))
@@ -400,35 +493,49 @@ impl<S: Session> Driver<S> {
 
     /// Hands what the link holds to the session once more.
     fn again(&mut self) {
-        let mut held = std::mem::take(&mut self.held);
-        held.truncate(std::mem::take(&mut self.held_len));
+        let mut held = std::mem::take(&mut self.reading.held);
+        held.truncate(std::mem::take(&mut self.reading.held_len));
         room::show(Bytes::from(held), |data| self.consume(data));
     }
 
     fn consume(&mut self, data: &[u8]) {
-        let consumed = self.session.on_data(data);
-        let rest = &data[consumed.taken..];
-        self.need = consumed.need;
-        if (LARGE_BYTES..=ROOM_BYTES).contains(&self.need) {
-            self.large = self.need;
+        let before = self.life.link.received.get().0;
+        guest::forget();
+        let consumed = self.life.session.on_data(data);
+        let msgs = self.life.link.received.get().0 - before;
+        if let Some(place) = Stay::after_read(&mut self.reading.stay, msgs) {
+            self.reading.going = Some(place);
         }
-        self.held_len = rest.len();
+        let rest = &data[consumed.taken..];
+        self.reading.need = consumed.need;
+        if (LARGE_BYTES..=ROOM_BYTES).contains(&self.reading.need) {
+            self.reading.large = self.reading.need;
+        }
+        self.reading.held_len = rest.len();
         if rest.is_empty() {
-            self.held = Vec::new();
+            self.reading.held = Vec::new();
         } else {
-            self.held.clear();
-            self.held.extend_from_slice(rest);
+            self.reading.held.clear();
+            self.reading.held.extend_from_slice(rest);
         }
         match consumed.next {
             Next::Read | Next::Closed => {}
-            Next::Wait => self.waiting = true,
-            Next::Stall(time) => self.stalled_until = Some(clock::monotonic().plus(time)),
+            Next::Wait => self.reading.waiting = true,
+            Next::Stall(time) => self.reading.stalled_until = Some(clock::monotonic().plus(time)),
+        }
+    }
+}
+
+impl<S: Session> Life<S> {
+    fn end(&mut self, reason: CloseReason) {
+        if !std::mem::replace(&mut self.ended, true) {
+            self.session.on_close(reason);
         }
     }
 }
 
 /// The task was dropped in the middle of its life, or has come to its end.
-impl<S: Session> Drop for Driver<S> {
+impl<S: Session> Drop for Life<S> {
     fn drop(&mut self) {
         if !self.ended {
             self.link.close(CloseReason::ServerShutdown);

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
+use tokio::net::tcp::OwnedWriteHalf;
 
 use super::close::CloseReason;
 use super::due::Home;
@@ -283,6 +284,41 @@ impl Link {
         drop(inner);
         drop(released);
         pool::collect_soon();
+    }
+
+    /// For the owner, who moves to another thread: the half that writes. Until [`Link::land`]
+    /// nothing is written. None while somebody is writing, when the socket is full, and for
+    /// what only the owner writes to.
+    pub(super) fn lift(&self) -> Option<OwnedWriteHalf> {
+        let mut inner = self.inner.lock();
+        if inner.closed.is_some() || inner.flushing || inner.blocked {
+            return None;
+        }
+        let is_shared = matches!(inner.writer.as_deref(), Some(Writer::Tcp(_)));
+        let writer = inner.writer.take_if(|_| is_shared)?;
+        match Arc::try_unwrap(writer) {
+            Ok(Writer::Tcp(half)) => {
+                inner.flushing = true;
+                Some(half)
+            }
+            Ok(Writer::Owner) => None,
+            // Somebody has written and is about to let go of it.
+            Err(writer) => {
+                inner.writer = Some(writer);
+                None
+            }
+        }
+    }
+
+    /// For the owner: has moved, and others may write again. Not before the runtime of this
+    /// thread has been asked whether the socket takes bytes, so the link counts as blocked.
+    pub(super) fn land(&self, writer: Writer) {
+        let mut inner = self.inner.lock();
+        inner.writer = Some(Arc::new(writer));
+        inner.flushing = false;
+        if !inner.cut {
+            self.block(&mut inner);
+        }
     }
 
     /// For the owner: everything is written and nobody else is about to write.

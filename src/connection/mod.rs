@@ -12,6 +12,7 @@
 pub mod close;
 pub mod driver;
 pub mod due;
+pub mod guest;
 pub mod id;
 pub mod link;
 pub mod lookout;

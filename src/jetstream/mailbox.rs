@@ -17,12 +17,14 @@
 //! listens and enough waits for it ([`Patience`]): never while it is at work anyway.
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 
 use super::replica::Replica;
+use crate::connection::guest::{self, Host};
 use crate::connection::id::ConnId;
 use crate::pubsub::message::Message;
 
@@ -149,6 +151,8 @@ struct Waiting {
     patience: Option<Patience>,
     /// Who listens.
     waker: Option<Waker>,
+    /// The thread of the stream, once it has begun.
+    host: Option<Arc<Host>>,
 }
 
 impl Default for Waiting {
@@ -162,6 +166,7 @@ impl Default for Waiting {
             is_urgent: false,
             patience: Some(Patience::NONE),
             waker: None,
+            host: None,
         }
     }
 }
@@ -229,6 +234,9 @@ impl Mailbox {
         let subject = all.split_to(message.subject.len());
         let reply = all.split_to(message.reply.len());
         let headers = all.split_to(message.header_len.unwrap_or(0));
+        if let Some(host) = &waiting.host {
+            guest::note(host);
+        }
         waiting.messages += 1;
         waiting.bytes += len;
         waiting.events.push(Event::Message(Incoming {
@@ -284,10 +292,19 @@ impl Mailbox {
         debug_assert!(into.is_empty());
         let mut waiting = self.waiting.lock();
         std::mem::swap(&mut waiting.events, into);
+        if let Some(host) = &waiting.host {
+            host.add(waiting.messages);
+        }
         waiting.messages = 0;
         waiting.bytes = 0;
         waiting.is_urgent = false;
         waiting.patience = None;
+    }
+
+    /// The stream lives on the calling thread from now on: who has nearly all of what comes
+    /// may move in there.
+    pub fn settle(&self) {
+        self.waiting.lock().host = guest::host();
     }
 
     /// Waits until so much is there, or something that is not to wait. For the one who

@@ -345,6 +345,10 @@ impl Replica {
     /// Lives until it is stopped. Boxed: a task has room for its arguments twice.
     pub async fn run(mut self: Box<Self>) {
         let handle = Arc::clone(&self.handle);
+        // In memory nobody waits for the disk meanwhile: two threads do more than one.
+        if !self.rules.in_memory {
+            handle.mailbox.settle();
+        }
         let mut events = Vec::new();
         let mut timer = timers::Timer::new();
         self.begin();

@@ -73,6 +73,33 @@ impl Reader {
     }
 }
 
+/// A TCP stream that belongs to no thread: on its way from one to another.
+#[derive(Debug)]
+pub struct Loose(std::net::TcpStream);
+
+impl Loose {
+    /// Takes a stream off the calling thread. It is closed if that fails.
+    ///
+    /// # Errors
+    /// When the halves are not of one stream, or what the operating system says.
+    pub fn of(reader: Reader, writer: OwnedWriteHalf) -> io::Result<Loose> {
+        let Reader::Tcp(reader) = reader else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        let stream = reader.reunite(writer).map_err(io::Error::other)?;
+        stream.into_std().map(Loose)
+    }
+
+    /// Puts it on the calling thread, whose runtime has to be asked before it reads or writes.
+    ///
+    /// # Errors
+    /// What the operating system says; the stream is closed.
+    pub fn fasten(self) -> io::Result<(Reader, Writer)> {
+        let stream = TcpStream::from_std(self.0)?;
+        Ok(Wire::Tcp(stream).split())
+    }
+}
+
 /// The shared half of a wire.
 #[derive(Debug)]
 pub enum Writer {

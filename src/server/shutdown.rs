@@ -34,6 +34,7 @@ impl Server {
         for client in self.front.clients.all() {
             client.link.close(CloseReason::ServerShutdown);
         }
+        let mut threads = None;
         if let Some(streams) = streams {
             tracing::info!("{}", banner::JETSTREAM_SHUTDOWN);
             streams.task.abort();
@@ -42,6 +43,8 @@ impl Server {
             streams.jetstream.streams.stop().await;
             streams.wal.close();
             tracing::info!("{}", banner::JETSTREAM_STOPPED);
+            // Some links live on the threads of streams until they have gone.
+            threads = Some(streams.jetstream);
         }
         let gone = async {
             while !self.front.clients.is_empty() {
@@ -49,6 +52,7 @@ impl Server {
             }
         };
         let _ = tokio::time::timeout(LINGER, gone).await;
+        drop(threads);
         for task in self.tasks.lock().drain(..) {
             task.abort();
         }

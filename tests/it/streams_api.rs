@@ -124,3 +124,54 @@ fn copies_go_on_behind_the_last_one_after_a_restart() {
     let info = ask(&mut client, "STREAM.INFO.COPY", &json!({}));
     assert_eq!(info["state"]["last_seq"], 18, "nothing twice");
 }
+
+/// A publisher that works for one stream alone moves to the stream's thread, and home again
+/// when it does something else (`connection::guest`). Nobody notices.
+#[test]
+fn a_publisher_that_turns_to_other_work_and_back_loses_nothing() {
+    const PART: u64 = 250;
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut stored = 0;
+    {
+        let world = start(&dir, "100");
+        let (mut publisher, mut listener) = (world.user("a"), world.user("a"));
+        make(&mut publisher, &json!({"name": "S", "subjects": ["s"]}));
+        publisher.send("SUB acks 1\r\n");
+        listener.send("SUB core 1\r\n");
+        listener.flush();
+        let mut said = 0;
+        for round in 0..60 {
+            // A few windows for the stream, then as many for the listener.
+            if round % 20 < 10 {
+                publisher.send(&"PUB s acks 3\r\nabc\r\n".repeat(PART as usize));
+                for _ in 0..PART {
+                    stored += 1;
+                    assert_eq!(publisher.message().json()["seq"], stored);
+                }
+            } else {
+                let numbers = said..said + PART;
+                said = numbers.end;
+                let publish = |number| format!("PUB core 6\r\n{number:06}\r\n");
+                publisher.send(&numbers.clone().map(publish).collect::<String>());
+                for number in numbers {
+                    assert_eq!(listener.message().text(), format!("{number:06}"));
+                }
+            }
+        }
+        assert_eq!(messages(&mut publisher, "S"), stored);
+        // It is a guest when the server ends.
+        publisher.send(&"PUB s acks 3\r\nabc\r\n".repeat(8 * PART as usize));
+        for _ in 0..7 * PART {
+            stored += 1;
+            assert_eq!(publisher.message().json()["seq"], stored);
+        }
+        world.runtime.block_on(world.server.shutdown());
+        while let Some(ack) = publisher.next_message() {
+            stored += 1;
+            assert_eq!(ack.json()["seq"], stored);
+        }
+    }
+    let world = start(&dir, "100");
+    let kept = messages(&mut world.user("a"), "S");
+    assert!(kept >= stored, "{kept} of {stored}");
+}

@@ -19,6 +19,8 @@ use crate::entropy::Random;
 use crate::net::{Reader, Wire};
 use crate::tasks::Shards;
 
+mod moving;
+
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Takes whatever comes and remembers that it has ended.
