@@ -312,7 +312,9 @@ impl LogStore {
 }
 
 impl RaftLogReader<TypeConfig> for LogStore {
-    /// Read by whoever applies: hands out the tickets.
+    /// Read by whoever applies: hands out the tickets. In a group of one nobody else reads
+    /// what was written, so that memory is used again for the next entries while it is still
+    /// in the processor's cache.
     async fn entries_stream<RB>(
         &mut self,
         range: RB,
@@ -324,6 +326,9 @@ impl RaftLogReader<TypeConfig> for LogStore {
             Ok(entries) => entries,
             Err(err) => return stream::iter(vec![Err(err)]),
         };
+        if let (Below::Wal(wal), Some(last)) = (&self.shared.below, entries.last()) {
+            wal.release(self.shared.group, last.log_id.index);
+        }
         let mut soft = self.shared.soft.lock();
         let with_ticket = |mut entry: Entry| {
             if let EntryPayload::Normal(batch) = &mut entry.payload {

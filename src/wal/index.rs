@@ -719,6 +719,23 @@ impl Index {
         }
     }
 
+    /// Takes what is cached of the group up to `last` out of the cache, as far as it is
+    /// written.
+    pub fn release(&mut self, group: GroupId, last: u64) {
+        let Some(known) = self.groups.get_mut(&group) else {
+            return;
+        };
+        while !known.cached.is_empty() {
+            let index = known.next() - known.cached.len() as u64;
+            let slot = known.slot(index);
+            let is_queued = slot.is_some_and(|slot| matches!(slot.place, Place::Queued(_)));
+            if index > last || is_queued {
+                break;
+            }
+            self.cached.remove(Cached::of(known.cached.pop_front()));
+        }
+    }
+
     /// Takes the oldest payloads out of the cache until it is small enough.
     pub fn evict(&mut self) {
         while let Some((group, index)) = self.recent.front().copied() {

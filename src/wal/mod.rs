@@ -437,6 +437,12 @@ impl Wal {
         }
     }
 
+    /// Nobody is expected to read the entries of the group up to `last` again: those that are
+    /// written need not be in memory any more.
+    pub fn release(&self, group: GroupId, last: u64) {
+        self.owner.shared.state.lock().index.release(group, last);
+    }
+
     /// Where the payload of an entry lies, once it was written. It may be written elsewhere
     /// later; what lies here stays until the segment goes.
     pub fn place(&self, group: GroupId, index: u64) -> Option<Lies> {
