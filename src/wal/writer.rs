@@ -17,10 +17,12 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::mem;
 use std::sync::Arc;
 use std::thread::{self, ThreadId};
+use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::clock;
+use crate::tasks;
 use crate::vfs::File;
 use crate::wal::batch::{self, Directory};
 use crate::wal::error::Error;
@@ -38,6 +40,11 @@ const LAZY_BYTES_MAX: usize = 64 << 10;
 /// Batches of more, in the mean, cost less in a segment that is not filled with zeros than
 /// these do: a new one takes 65 µs more for each sync, a mebibyte of zeros 500.
 const FILLED_FOR_BYTES: u64 = 128 << 10;
+/// A batch is waited for if it would be less than half of the last ones, and they were more
+/// than this in the mean: a sync costs as much for half of it.
+const GATHERED_FROM_BYTES: u64 = 64 << 10;
+/// For so long.
+const GATHER_MAX: Duration = Duration::from_micros(60);
 /// Writes that may wait: the plan gives each its own pages.
 pub const QUEUE_WRITES_MAX: usize = 8192;
 
@@ -265,6 +272,7 @@ impl Writer {
             self.reclaim
                 .look(&mut state, self.position.segment.as_ref());
             if self.is_due(&state) {
+                self.gather(&mut state);
                 let batch = self.take(&mut state)?;
                 let is_empty = batch.writes.is_empty() && batch.rewrites.is_empty();
                 if is_empty && !self.reclaim.must_say(&state, self.pool.ready.is_empty()) {
@@ -302,6 +310,18 @@ impl Writer {
         state.urgent > 0
             || !state.queue.is_empty() && is_much
             || self.reclaim.wants_batch(state, self.pool.ready.is_empty())
+    }
+
+    /// Waits a moment for the rest of what usually comes together.
+    fn gather(&self, state: &mut MutexGuard<'_, State>) {
+        let wanted = usize::try_from(self.batch_bytes / 2).unwrap_or(usize::MAX);
+        if self.batch_bytes <= GATHERED_FROM_BYTES || state.queue_bytes >= wanted {
+            return;
+        }
+        let until = clock::monotonic().plus(GATHER_MAX);
+        while state.queue_bytes < wanted && !state.closing && clock::monotonic() < until {
+            MutexGuard::unlocked(state, tasks::give_way);
+        }
     }
 
     fn wants_segment(&self, state: &State) -> bool {
