@@ -57,6 +57,11 @@ pub struct Room {
 }
 
 impl Room {
+    /// Nothing is limited.
+    pub const fn is_boundless(&self) -> bool {
+        self.account.is_none() && !self.is_server_full
+    }
+
     /// Takes room for a message, whose size is asked only if it matters.
     ///
     /// # Errors

@@ -61,6 +61,9 @@ impl<V> Directory<V> {
 
     /// The place of the chunk in which a subject is if it is anywhere.
     pub(super) fn find(&self, subject: &[u8]) -> usize {
+        if self.len() == 1 {
+            return 0;
+        }
         let Some(rest) = subject.strip_prefix(&*self.shared) else {
             let below = subject < &*self.shared;
             return if below { 0 } else { self.len() - 1 };
