@@ -182,8 +182,11 @@ pub fn drive<S: Session + 'static>(
 }
 
 /// Until the link is closed or has moved.
+#[allow(
+    clippy::manual_async_fn,
+    reason = "it would keep the argument beside what is made of it"
+)]
 fn run<S: Session + 'static>(mut driver: Driver<S>) -> impl Future<Output = ()> + Send {
-    // Not an `async fn`: that would keep the arguments beside what is made of them.
     async move {
         let reason = match poll_fn(|cx| driver.poll_caught(cx)).await {
             Turn::Closed(reason) => reason,

@@ -15,7 +15,7 @@
 //! ```
 //!
 //! Invariants: a link that has nothing for hosts keeps nothing here; a link moves once in
-//! [`WINDOW`] of its messages at most. Absent: how a link moves.
+//! `WINDOW` of its messages at most. Absent: how a link moves.
 
 use std::cell::RefCell;
 use std::sync::Arc;
