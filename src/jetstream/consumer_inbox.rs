@@ -9,9 +9,10 @@
 use std::sync::Arc;
 
 use super::delivery;
-use super::mailbox::Incoming;
-use super::replica::{Replica, Waiter};
+use super::incoming::Incoming;
+use super::replica::Replica;
 use super::subjects::Target;
+use super::waiters::Waiter;
 use crate::clock::Timestamp;
 use crate::consumer::ack::AckSubject;
 use crate::consumer::command::Command;
@@ -20,15 +21,15 @@ use bytes::Bytes;
 
 /// A pull request.
 pub fn on_pull(replica: &mut Replica, now: Timestamp, incoming: &Incoming) {
-    let Some(Target::Pull { consumer, .. }) = Target::of(&incoming.subject) else {
+    let Some(Target::Pull { consumer, .. }) = Target::of(incoming.subject()) else {
         return;
     };
-    if incoming.reply.is_empty() {
+    if incoming.reply().is_empty() {
         return;
     }
     delivery::with_consumer(replica, now, consumer, |runtime, consumer, _, actions| {
-        let reply = incoming.reply.clone();
-        runtime.on_pull(now, consumer, reply, &incoming.payload, actions);
+        let reply = incoming.kept(incoming.reply());
+        runtime.on_pull(now, consumer, reply, incoming.payload(), actions);
     });
 }
 
@@ -37,7 +38,7 @@ pub fn on_pull(replica: &mut Replica, now: Timestamp, incoming: &Incoming) {
 pub fn on_acks(replica: &mut Replica, now: Timestamp, incoming: &mut Vec<Incoming>) {
     let mut rest = &incoming[..];
     while let Some(first) = rest.first() {
-        let Some(AckSubject { consumer: name, .. }) = AckSubject::parse(&first.subject) else {
+        let Some(AckSubject { consumer: name, .. }) = AckSubject::parse(first.subject()) else {
             rest = &rest[1..];
             continue;
         };
@@ -45,19 +46,20 @@ pub fn on_acks(replica: &mut Replica, now: Timestamp, incoming: &mut Vec<Incomin
         let mut count = 0;
         delivery::with_consumer(replica, now, name, |runtime, consumer, _, actions| {
             for incoming in rest {
-                let ack = AckSubject::parse(&incoming.subject);
+                let ack = AckSubject::parse(incoming.subject());
                 let Some(ack) = ack.filter(|ack| ack.consumer == name) else {
                     break;
                 };
-                let (payload, reply) = (&incoming.payload, &incoming.reply);
-                let acked = runtime.on_ack(now, consumer, &ack, payload, reply, actions);
+                let reply = incoming.kept(incoming.reply());
+                let payload = incoming.payload();
+                let acked = runtime.on_ack(now, consumer, &ack, payload, &reply, actions);
                 count += 1;
                 match (acked.answer, acked.command) {
                     (Answer::None, None) => {}
                     (Answer::None, Some(command)) => add(&mut decided, command),
                     (answer, command) => decided.push(Decided {
                         command,
-                        reply: Some((answer, reply.clone())),
+                        reply: Some((answer, reply)),
                     }),
                 }
             }
@@ -102,12 +104,12 @@ fn add(decided: &mut Vec<Decided>, command: Command) {
 
 /// A reply to flow control.
 pub fn on_flow_reply(replica: &mut Replica, now: Timestamp, incoming: &Incoming) {
-    let Some(Target::FlowReply { consumer, .. }) = Target::of(&incoming.subject) else {
+    let Some(Target::FlowReply { consumer, .. }) = Target::of(incoming.subject()) else {
         return;
     };
     let mut command = None;
     delivery::with_consumer(replica, now, consumer, |runtime, consumer, _, _| {
-        command = runtime.on_flow_reply(consumer, &incoming.subject, &incoming.headers);
+        command = runtime.on_flow_reply(consumer, incoming.subject(), incoming.headers());
     });
     if let Some(command) = command {
         delivery::propose(replica, now, consumer, command, Bytes::new());

@@ -9,7 +9,7 @@
 
 use std::ops::ControlFlow;
 
-use super::mailbox::Incoming;
+use super::incoming::Incoming;
 use super::outlet::Outlet;
 use super::replica::Replica;
 use super::status;
@@ -49,7 +49,7 @@ struct Answer<'a> {
 
 /// Answers one request.
 pub fn answer(replica: &mut Replica, incoming: &Incoming) {
-    if incoming.reply.is_empty() {
+    if incoming.reply().is_empty() {
         return;
     }
     let handle = std::sync::Arc::clone(&replica.handle);
@@ -59,7 +59,7 @@ pub fn answer(replica: &mut Replica, incoming: &Incoming) {
         let mut answer = Answer {
             stream: &handle.name,
             outlet,
-            reply: &incoming.reply,
+            reply: incoming.reply(),
             no_hdr: false,
         };
         serve(machine.store(), incoming, &mut answer).err()
@@ -71,7 +71,7 @@ pub fn answer(replica: &mut Replica, incoming: &Incoming) {
     };
     replica
         .outlet
-        .publish(&incoming.reply, b"", &status::line(&status), b"");
+        .publish(incoming.reply(), b"", &status::line(&status), b"");
 }
 
 fn serve(
@@ -79,7 +79,7 @@ fn serve(
     incoming: &Incoming,
     answer: &mut Answer<'_>,
 ) -> Result<(), Refusal> {
-    let required = crate::protocol::headers::find(&incoming.headers, b"Nats-Required-Api-Level");
+    let required = crate::protocol::headers::find(incoming.headers(), b"Nats-Required-Api-Level");
     let is_met = |level: &[u8]| {
         let level = std::str::from_utf8(level).ok()?.parse::<u64>().ok()?;
         (level <= u64::from(crate::consumer::metadata::API_LEVEL)).then_some(())
@@ -87,11 +87,11 @@ fn serve(
     if required.is_some_and(|level| is_met(level).is_none()) {
         return Err(Refusal::Status("412 Required Api Level"));
     }
-    let subject = match Target::of(&incoming.subject) {
+    let subject = match Target::of(incoming.subject()) {
         Some(Target::DirectGet { subject, .. }) => subject,
         _ => b"",
     };
-    let body = incoming.payload.trim_ascii();
+    let body = incoming.payload().trim_ascii();
     if subject.is_empty() && body.is_empty() {
         return Err(Refusal::Status("408 Empty Request"));
     }

@@ -24,9 +24,10 @@
 
 use crate::clock::Timestamp;
 use crate::consumer;
+use crate::jetstream::incoming::Incoming;
 use crate::jetstream::mailbox::Patience;
-use crate::jetstream::replica::Waiter;
-use crate::stream::command::Command;
+use crate::jetstream::waiters::{Waiter, Waiters};
+use crate::stream::command::{Command, Publish};
 
 /// Entries under way at once: some are being synced while others are applied and gathered.
 pub const PROPOSALS_MAX: usize = 8;
@@ -67,7 +68,7 @@ pub enum Haste {
 #[derive(Default)]
 pub struct Batch {
     commands: Vec<Command>,
-    waiters: Vec<Waiter>,
+    waiters: Waiters,
     /// Messages that are stored, delivered, acknowledged.
     messages: usize,
     bytes: usize,
@@ -89,12 +90,23 @@ impl Batch {
 
     /// Adds a command, and who waits for it.
     pub fn push(&mut self, command: Command, waiter: Waiter, haste: Haste) {
+        self.waiters.push(waiter);
+        self.add(command, haste);
+    }
+
+    /// Adds a publisher's message, or what it was changed to; nothing is left of it there.
+    pub fn push_publish(&mut self, incoming: &mut Incoming, changed: Option<Publish>) {
+        self.waiters.push_publisher(incoming.reply());
+        let publish = changed.unwrap_or_else(|| incoming.take_publish());
+        self.add(Command::Publish(publish), Haste::Together);
+    }
+
+    fn add(&mut self, command: Command, haste: Haste) {
         self.messages += messages(&command);
         self.bytes += weight(&command);
         self.is_urgent |= haste == Haste::Now;
         self.is_wanted |= haste != Haste::Soon;
         self.commands.push(command);
-        self.waiters.push(waiter);
     }
 
     /// So many publishers are about to be answered, so many have messages that were not
@@ -173,7 +185,7 @@ impl Batch {
     }
 
     /// Takes what fits into one entry: at least one command, if there is any.
-    pub fn take_front(&mut self, now: Timestamp, under_way: usize) -> (Vec<Command>, Vec<Waiter>) {
+    pub fn take_front(&mut self, now: Timestamp, under_way: usize) -> (Vec<Command>, Waiters) {
         let commands_max = self.commands_max(under_way);
         let records_at = now.unix_nanos().saturating_add(RECORD_NS);
         let records_at = Some(Timestamp::from_unix_nanos(records_at));
@@ -182,7 +194,7 @@ impl Batch {
             let room = self.commands.len().min(MANY_MESSAGES);
             let next = Batch {
                 commands: Vec::with_capacity(room),
-                waiters: Vec::with_capacity(room),
+                waiters: Waiters::like(&self.waiters, room),
                 records_at,
                 ..Batch::default()
             };
@@ -200,8 +212,7 @@ impl Batch {
         let count = front.take_while(fits).count().max(1);
         let rest = self.commands.split_off(count);
         let commands = std::mem::replace(&mut self.commands, rest);
-        let rest = self.waiters.split_off(count);
-        let waiters = std::mem::replace(&mut self.waiters, rest);
+        let waiters = self.waiters.take_front(count);
         self.messages = self.commands.iter().map(messages).sum();
         self.bytes = self.commands.iter().map(weight).sum();
         (commands, waiters)
@@ -223,9 +234,7 @@ fn messages(command: &Command) -> usize {
 /// The bytes a command brings along.
 fn weight(command: &Command) -> usize {
     match command {
-        Command::Publish(publish) => {
-            publish.subject.len() + publish.headers.len() + publish.payload.len()
-        }
+        Command::Publish(publish) => publish.parts().map(<[u8]>::len).iter().sum(),
         Command::Copy(copy) => copy.subject.len() + copy.headers.len() + copy.payload.len(),
         _ => 64,
     }
@@ -233,12 +242,9 @@ fn weight(command: &Command) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
     use crate::consumer::command::Command as ConsumerCommand;
     use crate::store::message::Seq;
-    use crate::stream::command::Publish;
 
     const MS: i64 = 1_000_000;
 
@@ -247,11 +253,7 @@ mod tests {
     }
 
     fn publish(payload: usize) -> Command {
-        Command::Publish(Publish {
-            subject: Bytes::from_static(b"s"),
-            headers: Bytes::new(),
-            payload: vec![0; payload].into(),
-        })
+        Command::Publish(Publish::new(b"s", b"", &vec![0; payload]))
     }
 
     fn of_consumer(command: ConsumerCommand) -> Command {

@@ -3,18 +3,16 @@
 //! Separate because it is the one place where a subscription turns into commands: the sink
 //! copies on the publisher's thread, the rest happens on the stream's own.
 //!
-//! Invariants: a message is copied once; the subject that is proposed is final (the
-//! stream's transform is applied here, because it may depend on chance); a full mailbox
+//! Invariants: a message is copied once, unless it is changed (its subject by the stream's
+//! transform, its headers by what only the server writes); the subject that is proposed is
+//! final (the transform is applied here, because it may depend on chance); a full mailbox
 //! answers 429 and forgets the message.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
-use super::gather::Haste;
 use super::handle::StreamHandle;
-use super::mailbox::{Incoming, Purpose};
-use super::replica::{Replica, Waiter};
+use super::incoming::{Incoming, Purpose};
+use super::replica::Replica;
 use super::{acks, status};
 use crate::api_error::{ApiError, table};
 use crate::connection::id::ConnId;
@@ -23,7 +21,7 @@ use crate::pubsub::accounts::Account;
 use crate::pubsub::internal;
 use crate::pubsub::message::{Batch, Encoded, Message};
 use crate::pubsub::subscription::{Sink, Subscription};
-use crate::stream::command::{Command, Publish};
+use crate::stream::command::Publish;
 
 /// Only the server itself writes this header.
 const REQUEST_INFO: &[u8] = b"Nats-Request-Info";
@@ -76,30 +74,24 @@ pub fn subscriptions(handle: &Arc<StreamHandle>, account: &Arc<Account>) -> Vec<
 
 /// A publisher's message: to the log with it.
 pub fn on_publish(replica: &mut Replica, incoming: &mut Incoming) {
-    let taken = std::mem::take::<Bytes>;
-    let reply = taken(&mut incoming.reply);
-    let publish = Publish {
-        subject: match replica.transformed(&incoming.subject) {
-            Some(transformed) => Bytes::from(transformed),
-            None => taken(&mut incoming.subject),
-        },
-        headers: match memchr::memmem::find(&incoming.headers, REQUEST_INFO) {
-            Some(_) => Bytes::from(headers::without(&incoming.headers, REQUEST_INFO)),
-            None => taken(&mut incoming.headers),
-        },
-        payload: taken(&mut incoming.payload),
-    };
+    let transformed = replica.transformed(incoming.subject());
+    let stripped = memchr::memmem::find(incoming.headers(), REQUEST_INFO)
+        .map(|_| headers::without(incoming.headers(), REQUEST_INFO));
+    let reply = incoming.reply();
     if reply.ends_with(FAST_BATCH) {
         return acks::refuse(
             replica,
-            &reply,
+            reply,
             &ApiError::of(&table::BATCH_PUBLISH_DISABLED),
         );
     }
-    let parts = [&publish.subject, &publish.headers, &publish.payload];
-    if let Err(error) = replica.take_room(parts.map(Bytes::len)) {
-        return acks::refuse(replica, &reply, &error);
+    let subject = transformed.as_deref().unwrap_or(incoming.subject());
+    let headers = stripped.as_deref().unwrap_or(incoming.headers());
+    let payload = incoming.payload();
+    if let Err(error) = replica.take_room([subject, headers, payload].map(<[u8]>::len)) {
+        return acks::refuse(replica, reply, &error);
     }
-    let waiter = Waiter::Publisher { reply };
-    replica.submit(Command::Publish(publish), waiter, Haste::Together);
+    let is_changed = transformed.is_some() || stripped.is_some();
+    let changed = is_changed.then(|| Publish::new(subject, headers, payload));
+    replica.submit_publish(incoming, changed);
 }

@@ -20,81 +20,16 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use parking_lot::Mutex;
 
+use super::incoming::{Incoming, Purpose};
 use super::replica::Replica;
 use crate::connection::guest::{self, Host};
-use crate::connection::id::ConnId;
 use crate::pubsub::message::Message;
 
 /// Messages are copied into chunks of at least this size.
 const CHUNK_BYTES: usize = 64 * 1024;
-
-/// What a message is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// To be stored.
-    Publish,
-    /// An acknowledgement, on `$JS.ACK.…`.
-    Ack,
-    /// A pull request, on `$JS.API.CONSUMER.MSG.NEXT.…`.
-    Pull,
-    /// A reply to flow control, on `$JS.FC.…`.
-    FlowReply,
-    /// `$JS.API.DIRECT.GET.…`.
-    DirectGet,
-    /// What a mirror's or source's origin sent.
-    Copy,
-}
-
-impl Purpose {
-    /// Nothing comes of it before the log has taken it.
-    fn can_wait(self) -> bool {
-        matches!(self, Purpose::Publish | Purpose::Ack | Purpose::Copy)
-    }
-}
-
-/// A message, copied.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Incoming {
-    /// What it is for.
-    pub purpose: Purpose,
-    /// Where it was published to, after account mappings.
-    pub subject: Bytes,
-    /// Where an answer goes; empty: nowhere.
-    pub reply: Bytes,
-    /// The `NATS/1.0` block; empty: none.
-    pub headers: Bytes,
-    /// The body.
-    pub payload: Bytes,
-    /// The link it came from.
-    pub origin: ConnId,
-}
-
-impl Incoming {
-    /// What it counts against the limit of bytes.
-    pub fn len(&self) -> usize {
-        self.subject.len() + self.reply.len() + self.headers.len() + self.payload.len()
-    }
-
-    /// Nothing in it.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// All of it; nothing is left in this one.
-    pub fn take(&mut self) -> Incoming {
-        Incoming {
-            purpose: self.purpose,
-            subject: std::mem::take(&mut self.subject),
-            reply: std::mem::take(&mut self.reply),
-            headers: std::mem::take(&mut self.headers),
-            payload: std::mem::take(&mut self.payload),
-            origin: self.origin,
-        }
-    }
-}
 
 /// Work on the stream's own thread.
 pub type Call = Box<dyn FnOnce(&mut Replica) + Send>;
@@ -227,26 +162,19 @@ impl Mailbox {
         if chunk.capacity() < len {
             *chunk = BytesMut::with_capacity(len.max(CHUNK_BYTES));
         }
-        for part in [message.subject, message.reply, message.body] {
+        for part in [message.reply, message.subject, message.body] {
             chunk.extend_from_slice(part);
         }
-        let mut all = chunk.split().freeze();
-        let subject = all.split_to(message.subject.len());
-        let reply = all.split_to(message.reply.len());
-        let headers = all.split_to(message.header_len.unwrap_or(0));
+        let all = chunk.split().freeze();
+        let headers = message.header_len.unwrap_or(0);
+        let lens = [message.reply.len(), message.subject.len(), headers];
+        let incoming = Incoming::new(purpose, message.origin, all, lens).ok_or(Full)?;
         if let Some(host) = &waiting.host {
             guest::note(host);
         }
         waiting.messages += 1;
         waiting.bytes += len;
-        waiting.events.push(Event::Message(Incoming {
-            purpose,
-            subject,
-            reply,
-            headers,
-            payload: all,
-            origin: message.origin,
-        }));
+        waiting.events.push(Event::Message(incoming));
         waiting.is_urgent |= !purpose.can_wait();
         let waker = waiting.take_waker();
         drop(waiting);
@@ -371,6 +299,7 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
+    use crate::connection::id::ConnId;
 
     struct Counts(Arc<AtomicUsize>);
 
@@ -424,16 +353,13 @@ mod tests {
         let [first, second] = &drained(&mailbox)[..] else {
             panic!("two messages");
         };
+        assert_eq!((first.subject(), first.reply()), (&b"a"[..], &b"reply"[..]));
         assert_eq!(
-            (&first.subject[..], &first.reply[..]),
-            (&b"a"[..], &b"reply"[..])
-        );
-        assert_eq!(
-            (&first.headers[..], &first.payload[..]),
+            (first.headers(), first.payload()),
             (&b"HH"[..], &b"pay"[..])
         );
         assert_eq!(
-            (second.purpose, &second.payload[..]),
+            (second.purpose, second.payload()),
             (Purpose::Ack, &b"load"[..])
         );
         assert!(drained(&mailbox).is_empty());

@@ -26,6 +26,7 @@ pub mod entrance;
 pub mod gather;
 pub mod handle;
 pub mod health;
+pub mod incoming;
 pub mod info;
 pub mod ingest;
 pub mod mailbox;
@@ -43,6 +44,7 @@ pub mod subjects;
 pub mod subscriptions;
 pub mod timers;
 pub mod usage;
+pub mod waiters;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -31,8 +31,9 @@ use self::copies::{source_header, transformed, without_expectations};
 use super::consumers;
 use super::gather::Haste;
 use super::handle::StreamHandle;
-use super::mailbox::{Incoming, Purpose};
-use super::replica::{Replica, Waiter};
+use super::incoming::{Incoming, Purpose};
+use super::replica::Replica;
+use super::waiters::Waiter;
 use crate::api_error::{ApiError, table};
 use crate::clock::{self, Timestamp};
 use crate::consumer::ack::AckSubject;
@@ -392,19 +393,19 @@ fn lose(replica: &mut Replica, now: Timestamp, index: usize, error: ApiError) {
 /// A message from an origin.
 pub fn on_copy(replica: &mut Replica, now: Timestamp, incoming: Incoming) {
     // A copy shows its own subject: whose it is tells the consumer in its reply subject.
-    let Some(ack) = AckSubject::parse(&incoming.reply) else {
+    let Some(ack) = AckSubject::parse(incoming.reply()) else {
         return on_status(replica, now, &incoming);
     };
     let is_ours = |link: &Link| link.consumer.as_bytes() == ack.consumer;
     let Some(index) = feed_of(replica, is_ours) else {
         return;
     };
-    let parts = [&incoming.subject, &incoming.headers, &incoming.payload];
-    if let Err(error) = replica.take_room(parts.map(Bytes::len)) {
+    let parts = [incoming.subject(), incoming.headers(), incoming.payload()];
+    if let Err(error) = replica.take_room(parts.map(<[u8]>::len)) {
         // Read again from here once there is room.
         return lose(replica, now, index, error);
     }
-    let mut last = incoming.reply.rsplit(|byte| *byte == b'.');
+    let mut last = incoming.reply().rsplit(|byte| *byte == b'.');
     let mut number = || std::str::from_utf8(last.next()?).ok()?.parse::<i64>().ok();
     let (Some(pending), Some(time)) = (number(), number()) else {
         return;
@@ -439,12 +440,13 @@ pub fn on_copy(replica: &mut Replica, now: Timestamp, incoming: Incoming) {
     let consumer = link.consumer.clone();
     feed.lag = u64::try_from(pending).unwrap_or(0);
     feed.active_at = Some(now);
-    let subject = transformed(&feed.transforms, &incoming.subject);
+    let subject = transformed(&feed.transforms, &incoming.kept(incoming.subject()));
+    let block = incoming.kept(incoming.headers());
     let block = match is_mirror {
-        true => without_expectations(&incoming.headers),
+        true => without_expectations(&block),
         false => {
-            let source = source_header(&feed.source, &ack, &incoming.subject, &link.identity);
-            let clean = without_expectations(&incoming.headers);
+            let source = source_header(&feed.source, &ack, incoming.subject(), &link.identity);
+            let clean = without_expectations(&block);
             let mut block = Vec::with_capacity(clean.len() + source.len() + 32);
             let clean = (!clean.is_empty()).then_some(&*clean);
             headers::with_field(&mut block, clean, b"Nats-Stream-Source", &source);
@@ -463,9 +465,12 @@ pub fn on_copy(replica: &mut Replica, now: Timestamp, incoming: Incoming) {
         origin_time: Timestamp::from_unix_nanos(time),
         subject,
         headers: block,
-        payload: incoming.payload,
+        payload: incoming.kept(incoming.payload()),
     };
-    let reply = if acks { incoming.reply } else { Bytes::new() };
+    let reply = match acks {
+        true => incoming.kept(incoming.reply()),
+        false => Bytes::new(),
+    };
     let then = move |replica: &mut Replica, result: Result<Outcome, _>| {
         let refusal = match result.map(|outcome| outcome.answer) {
             Ok(Answer::Refused(error)) => Some(error.to_api_error()),
@@ -511,17 +516,17 @@ fn on_applied(replica: &mut Replica, consumer: &str, reply: &Bytes, refusal: Opt
 
 /// A heartbeat or a request of flow control, on the deliver subject itself.
 fn on_status(replica: &mut Replica, now: Timestamp, incoming: &Incoming) {
-    let is_ours = |link: &Link| link.deliver.as_bytes() == &*incoming.subject;
+    let is_ours = |link: &Link| link.deliver.as_bytes() == incoming.subject();
     let Some(index) = feed_of(replica, is_ours) else {
         return;
     };
-    let stalled = headers::find(&incoming.headers, b"Nats-Consumer-Stalled");
-    let reply = match (stalled, incoming.reply.is_empty()) {
+    let stalled = headers::find(incoming.headers(), b"Nats-Consumer-Stalled");
+    let reply = match (stalled, incoming.reply().is_empty()) {
         (Some(subject), _) => Some(Bytes::copy_from_slice(subject)),
-        (None, false) => Some(incoming.reply.clone()),
+        (None, false) => Some(incoming.kept(incoming.reply())),
         (None, true) => None,
     };
-    let last = headers::find(&incoming.headers, b"Nats-Last-Consumer");
+    let last = headers::find(incoming.headers(), b"Nats-Last-Consumer");
     let last = last.and_then(|text| std::str::from_utf8(text).ok()?.parse::<u64>().ok());
     let Some(link) = feed_mut(replica, index).and_then(|feed| feed.link.as_mut()) else {
         return;

@@ -21,17 +21,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use bytes::Bytes;
-
 use super::account::{AccountStreams, Room};
 use super::advisories::Advisory;
 use super::delivery::Deliveries;
 use super::gather::{Batch, Haste, PROPOSALS_MAX};
 use super::handle::StreamHandle;
-use super::mailbox::{Call, Event, Incoming, Purpose};
+use super::incoming::{Incoming, Purpose};
+use super::mailbox::{Call, Event};
 use super::origin::Origin;
 use super::outlet::Outlet;
 use super::rest::Rest;
+use super::waiters::{Then, Told, Waiter, Waiters};
 use super::{acks, consumer_inbox, direct_get, health, ingest, republish, rest, timers};
 use crate::api_error::{ApiError, table};
 use crate::clock::{self, Timestamp};
@@ -42,7 +42,7 @@ use crate::raft::error::ProposeError;
 use crate::raft::group::Group;
 use crate::state_machine::StateMachine as _;
 use crate::store::damage::Damage;
-use crate::stream::command::Command;
+use crate::stream::command::{Command, Publish};
 use crate::stream::config::{Config, Storage};
 use crate::stream::machine::Machine;
 use crate::stream::outcome::{Effect, Outcome};
@@ -54,33 +54,7 @@ const REFUSED_WAIT_NS: i64 = 250_000_000;
 /// The largest payload a client may send, if the stream has no limit of its own.
 const PAYLOAD_BYTES: u64 = 1024 * 1024;
 
-/// What somebody does when his command has an outcome.
-pub type Then = Box<dyn FnOnce(&mut Replica, Result<Outcome, ProposeError>) + Send>;
-
-/// Who waits for an outcome.
-pub enum Waiter {
-    /// Nobody.
-    Nobody,
-    /// A publisher, for his PubAck; empty: he wants none.
-    Publisher {
-        /// Where it goes.
-        reply: Bytes,
-    },
-    /// A consumer's dispatcher; `reply` is where a double ack is answered, or empty.
-    Consumer {
-        /// The consumer.
-        name: Arc<str>,
-        /// Where a double ack is answered, or empty.
-        reply: Bytes,
-        /// Messages are sent when it is applied.
-        is_delivery: bool,
-    },
-    /// Somebody else.
-    Then(Then),
-}
-
-type Proposal =
-    Pin<Box<dyn Future<Output = (Vec<Waiter>, Result<Vec<Outcome>, ProposeError>)> + Send>>;
+type Proposal = Pin<Box<dyn Future<Output = (Waiters, Result<Vec<Outcome>, ProposeError>)> + Send>>;
 
 /// One stream at work.
 pub struct Replica {
@@ -214,6 +188,12 @@ impl Replica {
     pub fn submit(&mut self, command: Command, waiter: Waiter, haste: Haste) {
         self.submitted += 1;
         self.batch.push(command, waiter, haste);
+    }
+
+    /// Adds a publisher's message to the next entry, or what it was changed to.
+    pub fn submit_publish(&mut self, incoming: &mut Incoming, changed: Option<Publish>) {
+        self.submitted += 1;
+        self.batch.push_publish(incoming, changed);
     }
 
     /// Adds a command, and what to do with its outcome.
@@ -471,23 +451,20 @@ impl Replica {
     }
 
     /// Tells everybody what became of an entry; how many publishers were answered.
-    fn complete(
-        &mut self,
-        waiters: Vec<Waiter>,
-        result: Result<Vec<Outcome>, ProposeError>,
-    ) -> usize {
-        let is_answered =
-            |waiter: &&Waiter| matches!(waiter, Waiter::Publisher { reply } if !reply.is_empty());
-        let answered = waiters.iter().filter(is_answered).count();
+    fn complete(&mut self, waiters: Waiters, result: Result<Vec<Outcome>, ProposeError>) -> usize {
+        let answered = waiters.wanted();
         self.settled += waiters.len() as u64;
         self.under_way -= waiters.len();
         match result {
             Ok(outcomes) => {
                 self.refused = None;
                 debug_assert_eq!(outcomes.len(), waiters.len());
-                for (waiter, outcome) in waiters.into_iter().zip(outcomes) {
-                    self.settle(waiter, Ok(outcome));
-                }
+                let mut outcomes = outcomes.into_iter();
+                waiters.tell(|waiter| {
+                    if let Some(outcome) = outcomes.next() {
+                        self.settle(waiter, Ok(outcome));
+                    }
+                });
             }
             Err(error) => {
                 if self.refused != Some(error) {
@@ -499,9 +476,7 @@ impl Replica {
                     let until = clock::now().unix_nanos().saturating_add(REFUSED_WAIT_NS);
                     self.held = Some(Timestamp::from_unix_nanos(until));
                 }
-                for waiter in waiters {
-                    self.settle(waiter, Err(error));
-                }
+                waiters.tell(|waiter| self.settle(waiter, Err(error)));
                 self.look_for_trouble();
             }
         }
@@ -518,7 +493,7 @@ impl Replica {
         answered
     }
 
-    fn settle(&mut self, waiter: Waiter, result: Result<Outcome, ProposeError>) {
+    fn settle(&mut self, waiter: Told<'_>, result: Result<Outcome, ProposeError>) {
         let result = result.map(|mut outcome| {
             for effect in std::mem::take(&mut outcome.effects) {
                 self.carry_out(effect);
@@ -526,14 +501,14 @@ impl Replica {
             outcome
         });
         match waiter {
-            Waiter::Nobody => {}
-            Waiter::Publisher { reply } => acks::answer(self, &reply, result),
-            Waiter::Consumer {
+            Told::Publisher { reply } => acks::answer(self, reply, result),
+            Told::Other(Waiter::Nobody) => {}
+            Told::Other(Waiter::Consumer {
                 name,
                 reply,
                 is_delivery,
-            } => super::delivery::on_outcome(self, &name, &reply, is_delivery, result),
-            Waiter::Then(then) => then(self, result),
+            }) => super::delivery::on_outcome(self, &name, &reply, is_delivery, result),
+            Told::Other(Waiter::Then(then)) => then(self, result),
         }
     }
 

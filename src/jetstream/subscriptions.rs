@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::account::AccountStreams;
 use super::api;
 use super::handle::StreamHandle;
-use super::mailbox::Purpose;
+use super::incoming::Purpose;
 use super::subjects::Target;
 use crate::api_error::{ApiError, table};
 use crate::pubsub::accounts::Account;

@@ -6,13 +6,14 @@
 //! Invariants: decoding copies no message: subjects, headers and payloads are slices of
 //! the entry; what lacks something it cannot do without is an error, never a default.
 
+mod publish;
+
 use bytes::Bytes;
 use prost::Message as _;
-use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::command::{Command, Copy, Publish};
+use super::command::{Command, Copy, Publish, kept, place_of};
 use crate::clock::Timestamp;
 use crate::consumer::codec::{decode_command, encode_command};
 use crate::pb::stream as pb;
@@ -23,15 +24,13 @@ use pb::command::Kind;
 /// The field of `Commands` that holds the commands.
 const COMMANDS: u32 = 1;
 
-/// The field of `Command` that holds a `Publish`.
-const PUBLISH: u32 = 1;
 /// More than the keys and lengths around a message take.
 const FRAME_BYTES: usize = 32;
 
 /// Appends the commands of one entry.
 pub fn encode(commands: &[Command], out: &mut Vec<u8>) {
     let bytes = |command: &Command| match command {
-        Command::Publish(publish) => parts(publish).iter().map(|part| part.len()).sum(),
+        Command::Publish(publish) => publish.parts().map(<[u8]>::len).iter().sum(),
         Command::Copy(copy) => copy.subject.len() + copy.headers.len() + copy.payload.len(),
         _ => FRAME_BYTES,
     };
@@ -39,7 +38,7 @@ pub fn encode(commands: &[Command], out: &mut Vec<u8>) {
     out.reserve(sizes.sum());
     for command in commands {
         if let Command::Publish(publish) = command {
-            encode_publish(publish, out);
+            publish::encode(publish, out);
             continue;
         }
         let message = pb::Command {
@@ -49,95 +48,16 @@ pub fn encode(commands: &[Command], out: &mut Vec<u8>) {
     }
 }
 
-fn parts(publish: &Publish) -> [&Bytes; 3] {
-    [&publish.subject, &publish.headers, &publish.payload]
-}
-
-/// The fields of a message to publish that are written.
-fn fields(publish: &Publish) -> impl Iterator<Item = (u32, &Bytes)> + Clone {
-    let fields = (1..).zip(parts(publish));
-    fields.filter(|(_, part)| !part.is_empty())
-}
-
-/// The bytes of a field: its key, its length, and what it holds.
-const fn field_len(tag: u32, len: usize) -> usize {
-    key_len(tag) + encoded_len_varint(len as u64) + len
-}
-
-/// The bytes of the fields.
-fn publish_len(publish: &Publish) -> usize {
-    fields(publish)
-        .map(|(tag, part)| field_len(tag, part.len()))
-        .sum()
-}
-
-/// What most entries consist of, without a message of `pb` in between.
-fn encode_publish(publish: &Publish, out: &mut Vec<u8>) {
-    let len = publish_len(publish);
-    let mut frame = Frame::default();
-    frame.begin(COMMANDS, field_len(PUBLISH, len));
-    frame.begin(PUBLISH, len);
-    for (tag, part) in fields(publish) {
-        frame.begin(tag, part.len());
-        frame.leave(out);
-        out.extend_from_slice(part);
-    }
-    frame.leave(out);
-}
-
-/// Keys and lengths that stand in front of the bytes of a field: put together here, so that
-/// they are appended at once.
-#[derive(Default)]
-struct Frame {
-    bytes: [u8; FRAME_BYTES],
-    len: usize,
-}
-
-impl Frame {
-    /// A field of so many bytes begins.
-    fn begin(&mut self, tag: u32, len: usize) {
-        let mut free = &mut self.bytes[self.len..];
-        let before = free.len();
-        encode_key(tag, WireType::LengthDelimited, &mut free);
-        encode_varint(len as u64, &mut free);
-        self.len += before - free.len();
-    }
-
-    /// Appends what was put together.
-    fn leave(&mut self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.bytes[..self.len]);
-        self.len = 0;
-    }
-}
-
 /// The commands that were encoded to these bytes, with payloads that are slices of them:
 /// less work than decoding, as it is known where each one is.
 ///
 /// # Errors
 /// As [`decode`], which takes what is not messages to publish only.
-pub fn relocate(mut commands: Vec<Command>, bytes: &Bytes) -> Result<Vec<Command>, DecodeError> {
-    let mut end = 0;
-    for command in &commands {
-        let Command::Publish(publish) = command else {
-            return decode(bytes);
-        };
-        end += field_len(COMMANDS, field_len(PUBLISH, publish_len(publish)));
+pub fn relocate(commands: Vec<Command>, bytes: &Bytes) -> Result<Vec<Command>, DecodeError> {
+    match publish::relocate(commands, bytes) {
+        Some(relocated) => Ok(relocated),
+        None => decode(bytes),
     }
-    if end != bytes.len() {
-        return decode(bytes);
-    }
-    let mut end = 0;
-    for command in &mut commands {
-        let Command::Publish(publish) = command else {
-            continue;
-        };
-        end += field_len(COMMANDS, field_len(PUBLISH, publish_len(publish)));
-        // The last field.
-        let payload = bytes.slice(end - publish.payload.len()..end);
-        debug_assert_eq!(payload, publish.payload);
-        publish.payload = payload;
-    }
-    Ok(commands)
 }
 
 /// The inverse of [`encode`].
@@ -145,20 +65,36 @@ pub fn relocate(mut commands: Vec<Command>, bytes: &Bytes) -> Result<Vec<Command
 /// # Errors
 /// When the bytes are no commands.
 pub fn decode(bytes: &Bytes) -> Result<Vec<Command>, DecodeError> {
+    let mut commands = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let Some((COMMANDS, place)) = publish::next_field(bytes, &mut at, bytes.len()) else {
+            return decode_any(bytes);
+        };
+        commands.push(match publish::decode(bytes, place.clone()) {
+            Some(publish) => Command::Publish(publish),
+            None => {
+                let command = pb::Command::decode(bytes.slice(place)).map_err(no_message)?;
+                from_pb(command, bytes)?
+            }
+        });
+    }
+    Ok(commands)
+}
+
+/// The same for all that `pb` can read.
+fn decode_any(bytes: &Bytes) -> Result<Vec<Command>, DecodeError> {
     let entry = pb::Commands::decode(bytes.clone()).map_err(no_message)?;
-    entry
-        .commands
-        .into_iter()
-        .map(|command| from_pb(command.kind.ok_or_else(|| missing("kind of command"))?))
-        .collect()
+    let commands = entry.commands.into_iter();
+    commands.map(|command| from_pb(command, bytes)).collect()
 }
 
 fn to_pb(command: &Command) -> Kind {
     match command {
         Command::Publish(publish) => Kind::Publish(pb::Publish {
-            subject: publish.subject.clone(),
-            headers: publish.headers.clone(),
-            payload: publish.payload.clone(),
+            subject: kept(publish.subject(), publish.bytes()),
+            headers: kept(publish.headers(), publish.bytes()),
+            payload: kept(publish.payload(), publish.bytes()),
         }),
         Command::Copy(copy) => Kind::Copy(pb::Copy {
             source: copy.source,
@@ -201,13 +137,16 @@ fn to_pb(command: &Command) -> Kind {
     }
 }
 
-fn from_pb(kind: Kind) -> Result<Command, DecodeError> {
+fn from_pb(command: pb::Command, entry: &Bytes) -> Result<Command, DecodeError> {
+    let kind = command.kind.ok_or_else(|| missing("kind of command"))?;
     Ok(match kind {
-        Kind::Publish(publish) => Command::Publish(Publish {
-            subject: not_empty(publish.subject, "subject")?,
-            headers: publish.headers,
-            payload: publish.payload,
-        }),
+        Kind::Publish(publish) => {
+            let subject = not_empty(publish.subject, "subject")?;
+            Command::Publish(publish_of(
+                entry,
+                [&subject, &publish.headers, &publish.payload],
+            ))
+        }
         Kind::Copy(copy) => Command::Copy(Box::new(Copy {
             source: copy.source,
             generation: copy.generation,
@@ -245,6 +184,17 @@ fn from_pb(kind: Kind) -> Result<Command, DecodeError> {
             )?,
         },
     })
+}
+
+/// A message of these parts: slices of the entry, all but surely.
+fn publish_of(entry: &Bytes, parts: [&Bytes; 3]) -> Publish {
+    let [subject, headers, payload] = parts;
+    let within = || {
+        let place = |part: &Bytes| place_of(part, entry);
+        let places = [place(subject)?, place(headers)?, place(payload)?];
+        Publish::within(entry.clone(), places)
+    };
+    within().unwrap_or_else(|| Publish::new(subject, headers, payload))
 }
 
 /// A configuration as it lies in the log and in a snapshot.
@@ -296,11 +246,7 @@ mod tests {
     use crate::stream::config::Config;
 
     fn publish(payload: &'static [u8]) -> Command {
-        Command::Publish(Publish {
-            subject: Bytes::from_static(b"a.b"),
-            headers: Bytes::from_static(b"NATS/1.0\r\nA: 1\r\n\r\n"),
-            payload: Bytes::from_static(payload),
-        })
+        Command::Publish(Publish::new(b"a.b", b"NATS/1.0\r\nA: 1\r\n\r\n", payload))
     }
 
     fn one_of_each() -> Vec<Command> {
@@ -387,18 +333,13 @@ mod tests {
 
     #[test]
     fn a_publish_is_the_message_of_the_proto_file() {
-        let publish = |headers: &'static [u8], payload: &'static [u8]| Publish {
-            subject: Bytes::from_static(b"a.b"),
-            headers: Bytes::from_static(headers),
-            payload: Bytes::from_static(payload),
-        };
         for (headers, payload) in [
             (&b""[..], &b""[..]),
             (b"H", b""),
             (b"", &[7; 127]),
             (&[8; 128], &[9; 70_000]),
         ] {
-            let command = Command::Publish(publish(headers, payload));
+            let command = Command::Publish(Publish::new(b"a.b", headers, payload));
             let mut bytes = Vec::new();
             encode(std::slice::from_ref(&command), &mut bytes);
             let message = pb::Commands {
@@ -430,9 +371,62 @@ mod tests {
             let Command::Publish(publish) = command else {
                 panic!("{command:?}")
             };
-            for part in [&publish.subject, &publish.headers, &publish.payload] {
+            for part in publish.parts() {
                 assert!(range.contains(&part.as_ptr()));
             }
+        }
+    }
+
+    #[test]
+    fn messages_that_were_written_otherwise_are_read_as_well() {
+        let field = |tag: u8, bytes: &[u8]| {
+            let len = u8::try_from(bytes.len()).unwrap();
+            [&[tag << 3 | 2, len], bytes].concat()
+        };
+        let [subject, other, headers, payload] = [(1, "s"), (1, "other"), (2, "H"), (3, "pay")]
+            .map(|(tag, text)| field(tag, text.as_bytes()));
+        let publish = |fields: &[&Vec<u8>]| {
+            let fields: Vec<u8> = fields
+                .iter()
+                .flat_map(|field| field.iter())
+                .copied()
+                .collect();
+            field(1, &fields)
+        };
+        let whole = Publish::new(b"s", b"H", b"pay");
+        let number = vec![4 << 3, 7];
+        for (command, expected) in [
+            (publish(&[&payload, &headers, &subject]), whole.clone()),
+            (
+                publish(&[&other, &headers, &payload, &subject]),
+                whole.clone(),
+            ),
+            (
+                publish(&[&subject, &field(4, b"new"), &headers, &payload]),
+                whole.clone(),
+            ),
+            (
+                publish(&[&number, &subject, &headers, &payload]),
+                whole.clone(),
+            ),
+            (
+                [publish(&[&subject, &headers]), publish(&[&payload])].concat(),
+                whole,
+            ),
+            (publish(&[&subject]), Publish::new(b"s", b"", b"")),
+        ] {
+            let entry = Bytes::from([field(1, &command), field(9, b"new")].concat());
+            assert_eq!(
+                decode(&entry).unwrap(),
+                [Command::Publish(expected.clone())]
+            );
+            let entry = Bytes::from(field(1, &command));
+            let commands = decode(&entry).unwrap();
+            assert_eq!(commands, [Command::Publish(expected)]);
+            let [Command::Publish(publish)] = &commands[..] else {
+                panic!("{commands:?}")
+            };
+            assert_eq!(publish.bytes().as_ptr(), entry.as_ptr(), "not copied");
         }
     }
 
@@ -458,11 +452,7 @@ mod tests {
         encode(&one_of_each(), &mut bytes);
         let bytes = Bytes::from(bytes);
         assert_eq!(relocate(one_of_each(), &bytes).unwrap(), one_of_each());
-        let other = vec![Command::Publish(Publish {
-            subject: "longer".into(),
-            headers: Bytes::new(),
-            payload: Bytes::new(),
-        })];
+        let other = vec![Command::Publish(Publish::new(b"longer", b"", b""))];
         assert_eq!(
             relocate(other, &bytes).unwrap(),
             one_of_each(),
@@ -474,8 +464,8 @@ mod tests {
         #[test]
         fn relocated_is_decoded(messages: Vec<(u8, Vec<u8>, Vec<u8>)>) {
             let publish = |(subject, headers, payload): (u8, Vec<u8>, Vec<u8>)| {
-                let subject = format!("s.{subject}").into();
-                Command::Publish(Publish { subject, headers: headers.into(), payload: payload.into() })
+                let subject = format!("s.{subject}");
+                Command::Publish(Publish::new(subject.as_bytes(), &headers, &payload))
             };
             let commands: Vec<Command> = messages.into_iter().map(publish).collect();
             let mut bytes = Vec::new();
@@ -487,14 +477,15 @@ mod tests {
             let within = bytes.as_ptr_range();
             for command in &relocated {
                 let Command::Publish(publish) = command else { unreachable!() };
-                let payload = publish.payload.as_ptr_range();
+                let payload = publish.payload().as_ptr_range();
                 proptest::prop_assert!(within.start <= payload.start && payload.end <= within.end);
             }
         }
 
         #[test]
         fn any_bytes_decode_or_are_refused(bytes: Vec<u8>) {
-            let _ = decode(&bytes.into());
+            let bytes = bytes.into();
+            proptest::prop_assert_eq!(decode(&bytes).ok(), decode_any(&bytes).ok());
         }
 
         #[test]
@@ -503,7 +494,9 @@ mod tests {
             encode(&one_of_each(), &mut bytes);
             let at = at % bytes.len();
             bytes[at] = with;
-            let _ = decode(&bytes.into());
+            let bytes = bytes.into();
+            // By hand or not.
+            proptest::prop_assert_eq!(decode(&bytes).ok(), decode_any(&bytes).ok());
         }
     }
 }

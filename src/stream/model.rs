@@ -186,7 +186,7 @@ impl Model {
 
     fn publish(&mut self, now: Timestamp, publish: &Publish) -> Answer {
         let header = |name: &str| {
-            let value = find(&publish.headers, name.as_bytes()).unwrap_or_default();
+            let value = find(publish.headers(), name.as_bytes()).unwrap_or_default();
             (!value.is_empty()).then(|| String::from_utf8_lossy(value).into_owned())
         };
         let refused = Answer::Refused;
@@ -195,7 +195,7 @@ impl Model {
             return refused(PublishError::Sealed);
         }
         let max_size = usize::try_from(config.max_msg_size).unwrap_or(0);
-        if max_size > 0 && publish.headers.len() + publish.payload.len() > max_size {
+        if max_size > 0 && publish.headers().len() + publish.payload().len() > max_size {
             return refused(PublishError::TooLarge);
         }
         if header("Nats-Expected-Stream").is_some_and(|name| name != config.name) {
@@ -224,7 +224,7 @@ impl Model {
             return wrong(self.last);
         }
         let on = header("Nats-Expected-Last-Subject-Sequence-Subject");
-        let on = on.unwrap_or_else(|| String::from_utf8_lossy(&publish.subject).into_owned());
+        let on = on.unwrap_or_else(|| String::from_utf8_lossy(publish.subject()).into_owned());
         let on = Filters::new([on]);
         let last = self.held.iter().rfind(|h| on.matches(&h.message.subject));
         let last = last.map_or(Seq(0), |held| held.message.seq);
@@ -245,9 +245,9 @@ impl Model {
         let mut message = Message {
             seq: self.last.next(),
             time: now,
-            subject: publish.subject.clone(),
-            headers: publish.headers.clone(),
-            payload: publish.payload.clone(),
+            subject: Bytes::copy_from_slice(publish.subject()),
+            headers: Bytes::copy_from_slice(publish.headers()),
+            payload: Bytes::copy_from_slice(publish.payload()),
         };
         if let Some(full) = self.full(&message, rollup.is_some()) {
             return refused(PublishError::Full(full));

@@ -239,6 +239,7 @@ impl Machine {
             subject: &copy.subject,
             headers,
             payload: &copy.payload,
+            within: &copy.payload,
             ttl,
             rollup,
             msg_id,

@@ -17,7 +17,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::command::Publish;
+use super::command::{Publish, kept};
 use super::config::Retention;
 use super::headers::{self, Fields};
 use super::machine::Machine;
@@ -49,9 +49,11 @@ pub(super) enum Rollup {
 pub(super) struct Accepted<'a> {
     pub(super) seq: Seq,
     pub(super) time: Timestamp,
-    pub(super) subject: &'a Bytes,
-    pub(super) headers: Bytes,
-    pub(super) payload: &'a Bytes,
+    pub(super) subject: &'a [u8],
+    pub(super) headers: Cow<'a, [u8]>,
+    pub(super) payload: &'a [u8],
+    /// Parts that lie in here are kept without copying them.
+    pub(super) within: &'a Bytes,
     pub(super) ttl: Ttl,
     pub(super) rollup: Rollup,
     pub(super) msg_id: &'a [u8],
@@ -79,20 +81,21 @@ impl From<PublishError> for Stop {
 impl Machine {
     /// Stores a message, or says why not.
     pub(super) fn publish(&mut self, now: Timestamp, message: Publish) -> Result<Answer, Error> {
-        let fields = Fields::read(&message.headers);
+        let fields = Fields::read(message.headers());
         let (ttl, rollup) = match self.check(now, &message, &fields) {
             Ok(checked) => checked,
             Err(Stop::Refused(error)) => return Ok(Answer::Refused(error)),
             Err(Stop::Duplicate(seq)) => return Ok(Answer::Duplicate(seq)),
             Err(Stop::Store(error)) => return Err(error),
         };
-        let (headers, ttl) = self.raised_ttl(&message.headers, ttl);
+        let (headers, ttl) = self.raised_ttl(message.headers(), ttl);
         self.store_message(Accepted {
             seq: self.store.state().last_seq.next(),
             time: now,
-            subject: &message.subject,
+            subject: message.subject(),
             headers,
-            payload: &message.payload,
+            payload: message.payload(),
+            within: message.bytes(),
             ttl,
             rollup,
             msg_id: fields.msg_id,
@@ -106,13 +109,13 @@ impl Machine {
         message: &Publish,
         fields: &Fields<'_>,
     ) -> Result<(Ttl, Rollup), Stop> {
-        let has_headers = !message.headers.is_empty();
+        let [subject, headers, payload] = message.parts();
         if !fields.batch_id.is_empty() {
             return Err(PublishError::AtomicDisabled.into());
         }
-        let size = self.check_sizes(&message.subject, &message.headers, &message.payload)?;
+        let size = self.check_sizes(subject, headers, payload)?;
         let mut checked = (Ttl::Unset, Rollup::Unset);
-        if has_headers {
+        if !headers.is_empty() {
             if !fields.incr.is_empty() {
                 return Err(PublishError::CountersDisabled.into());
             }
@@ -136,13 +139,13 @@ impl Machine {
             if !fields.stream_source.is_empty() {
                 return Err(PublishError::SourceHeader.into());
             }
-            self.check_last_seqs(&message.subject, fields)?;
+            self.check_last_seqs(subject, fields)?;
             if !fields.schedule.is_empty() {
                 return Err(PublishError::SchedulesDisabled.into());
             }
             checked = (ttl, self.check_rollup(fields)?);
         }
-        self.check_room(&message.subject, size, checked.1)??;
+        self.check_room(subject, size, checked.1)??;
         Ok(checked)
     }
 
@@ -279,7 +282,7 @@ impl Machine {
 
     /// A lifetime shorter than that of the marker it would leave is raised to it, in the
     /// header too.
-    pub(super) fn raised_ttl(&self, headers: &Bytes, ttl: Ttl) -> (Bytes, Ttl) {
+    pub(super) fn raised_ttl<'a>(&self, headers: &'a [u8], ttl: Ttl) -> (Cow<'a, [u8]>, Ttl) {
         match ttl {
             Ttl::Seconds(seconds)
                 if seconds < self.rules.marker_ttl && self.rules.max_per_subject != 1 =>
@@ -295,7 +298,7 @@ impl Machine {
                 );
                 (out.into(), Ttl::Seconds(raised))
             }
-            _ => (headers.clone(), ttl),
+            _ => (Cow::Borrowed(headers), ttl),
         }
     }
 
@@ -338,9 +341,12 @@ impl Machine {
                     seq,
                     time: message.time,
                     previous: before.map_or(Seq::NONE, |state| state.last),
-                    subject: subject.clone(),
-                    headers: message.headers,
-                    payload: message.payload.clone(),
+                    subject: kept(subject, message.within),
+                    headers: match message.headers {
+                        Cow::Borrowed(headers) => kept(headers, message.within),
+                        Cow::Owned(headers) => headers.into(),
+                    },
+                    payload: kept(message.payload, message.within),
                 })));
         }
         match message.rollup {

@@ -44,11 +44,11 @@ fn headers(fields: &[(&str, &str)]) -> Bytes {
 }
 
 fn publish(subject: &str, fields: &[(&str, &str)], payload: &str) -> Command {
-    Command::Publish(Publish {
-        subject: Bytes::copy_from_slice(subject.as_bytes()),
-        headers: headers(fields),
-        payload: Bytes::copy_from_slice(payload.as_bytes()),
-    })
+    Command::Publish(Publish::new(
+        subject.as_bytes(),
+        &headers(fields),
+        payload.as_bytes(),
+    ))
 }
 
 fn messages(machine: &mut Machine) -> Vec<Message> {

@@ -146,11 +146,11 @@ fn subject(stream: &str, seq: u64) -> Bytes {
 }
 
 pub(super) fn message(stream: &str, seq: u64) -> Command {
-    Command::Publish(Publish {
-        subject: subject(stream, seq),
-        headers: Bytes::new(),
-        payload: payload(stream, seq),
-    })
+    Command::Publish(Publish::new(
+        &subject(stream, seq),
+        b"",
+        &payload(stream, seq),
+    ))
 }
 
 /// Proposes entries of a few commands each.

@@ -195,11 +195,10 @@ fn some_command(number: u64, now: Timestamp, config: &Config, last: Seq) -> Comm
                 payload,
             }))
         }
-        0..=8 if config.mirror.is_none() => Command::Publish(Publish {
-            subject,
-            headers: some_headers(&mut picks, last),
-            payload,
-        }),
+        0..=8 if config.mirror.is_none() => {
+            let headers = some_headers(&mut picks, last);
+            Command::Publish(Publish::new(&subject, &headers, &payload))
+        }
         9 => Command::Purge {
             filter: Bytes::from(picks.of(&["", "s.a", "s.*", ">"])),
             below: picks

@@ -71,11 +71,11 @@ impl<'a> Line<'a> {
             command,
         };
         match self.words[0] {
-            "publish" => Command::Publish(Publish {
-                subject: self.bytes(1),
-                headers: self.headers(),
-                payload: self.payload(),
-            }),
+            "publish" => Command::Publish(Publish::new(
+                &self.bytes(1),
+                &self.headers(),
+                &self.payload(),
+            )),
             "copy" => Command::Copy(Box::new(Copy {
                 source: u32::try_from(self.number(1)).unwrap(),
                 generation: self.get("of").map(|of| of.parse().unwrap()),
