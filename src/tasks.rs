@@ -10,10 +10,11 @@
 //! Invariant: nothing else in the crate spawns a task or starts a thread.
 #![allow(clippy::disallowed_methods, reason = "the one that spawns")]
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
+use std::task::Poll;
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
@@ -196,6 +197,20 @@ impl Thread {
 /// Lets others have the core, if they wait for it.
 pub fn give_way() {
     thread::yield_now();
+}
+
+/// Lets the tasks of this thread that are ready have their turn, without looking at sockets
+/// and timers in between as the runtime's own way does.
+pub async fn others_first() {
+    let mut had_turn = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut had_turn, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Runs a task on the caller's runtime; it ends with its owner, who keeps the handle.

@@ -16,17 +16,25 @@ use std::sync::Arc;
 use futures_util::{Stream, TryStreamExt};
 use openraft::storage::{EntryResponder, RaftStateMachine, Snapshot};
 use openraft::type_config::alias::SnapshotOf;
-use openraft::{OptionalSend, RaftSnapshotBuilder};
+use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::raft::convert::{self, Position};
 use crate::raft::error::CheckpointError;
 use crate::raft::replica::{AbortOnPanic, Replica};
-use crate::raft::types::{LogId, SnapshotMeta, StoredMembership, TypeConfig};
+use crate::raft::types::{Entry, LogId, SnapshotMeta, StoredMembership, TypeConfig};
 use crate::state_machine::{Checkpoint, MachineError, StateMachine};
 use crate::tasks;
 use crate::vfs;
+
+/// Of larger entries the log writes several at once, and waits for them: to read what their
+/// publishers send next before all are applied would only part them again.
+const LARGE_BYTES: usize = 64 << 10;
+
+fn is_large(entry: &Entry) -> bool {
+    matches!(&entry.payload, EntryPayload::Normal(batch) if batch.stored.len() > LARGE_BYTES)
+}
 
 /// What a snapshot consists of: nothing that travels, yet.
 #[derive(Clone, Copy, Debug, Default)]
@@ -75,6 +83,7 @@ impl<M: StateMachine> RaftStateMachine<TypeConfig> for Apply<M> {
         S: Stream<Item = io::Result<EntryResponder<TypeConfig>>> + Unpin + OptionalSend,
     {
         while let Some((entry, responder)) = entries.try_next().await? {
+            let is_large = is_large(&entry);
             {
                 let mut replica = self.replica.lock();
                 if replica.instance != self.instance {
@@ -86,7 +95,11 @@ impl<M: StateMachine> RaftStateMachine<TypeConfig> for Apply<M> {
                 responder.send(());
             }
             // Who was told goes on while the entries behind are applied.
-            tokio::task::yield_now().await;
+            if is_large {
+                tasks::others_first().await;
+            } else {
+                tokio::task::yield_now().await;
+            }
         }
         Ok(())
     }
