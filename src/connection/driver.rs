@@ -506,7 +506,10 @@ impl<S: Session> Driver<S> {
         guest::forget();
         let consumed = self.life.session.on_data(data);
         let msgs = self.life.link.received.get().0 - before;
-        if let Some(place) = Stay::after_read(&mut self.reading.stay, msgs) {
+        // What only its owner writes to is bound to his thread.
+        if matches!(self.reader, Reader::Tcp(_))
+            && let Some(place) = Stay::after_read(&mut self.reading.stay, msgs)
+        {
             self.reading.going = Some(place);
         }
         let rest = &data[consumed.taken..];

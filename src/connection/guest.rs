@@ -15,7 +15,8 @@
 //! ```
 //!
 //! Invariants: a link that has nothing for hosts keeps nothing here; a link moves once in
-//! `WINDOW` of its messages at most. Absent: how a link moves.
+//! `WINDOW` of its messages at most, and one that sends nothing stays where it is. Absent: how
+//! a link moves.
 
 use std::cell::RefCell;
 use std::sync::Arc;
